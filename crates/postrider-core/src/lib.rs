@@ -1,3 +1,4 @@
 //! placeholder
 
 pub mod address;
+pub mod target;
