@@ -1,4 +1,5 @@
 //! placeholder
 
 pub mod address;
+pub mod event_type;
 pub mod target;
