@@ -2,4 +2,5 @@
 
 pub mod address;
 pub mod event_type;
+pub mod retry_after;
 pub mod target;
