@@ -10,6 +10,7 @@
 //! [`crate::address::judge_all`] at every attempt, because it can change at any time.
 
 mod host;
+mod port;
 
 use std::fmt;
 use std::net::IpAddr;
@@ -29,8 +30,9 @@ pub struct TargetPolicy {
     pub allow_http: bool,
     /// Whether the host may be an IP address. Public ones are harmless, but seldom certified.
     pub allow_ip_literals: bool,
-    /// Which addresses may be reached. Where it opens loopback, as `--dev` does, `localhost` and
-    /// the names of local networks are accepted, and loopback targets may have any port.
+    /// Which addresses may be reached. Where it opens loopback, as `--dev` does, `localhost` is
+    /// accepted, and loopback targets may have any port. Where it opens anything, the names of
+    /// local networks (`backend`, `printer.local`) are accepted, for only their addresses decide.
     pub networks: AddressPolicy,
 }
 
@@ -255,38 +257,11 @@ fn judge(host: &Host, port: u16, policy: &TargetPolicy) -> Result<(), TargetErro
         },
     };
     // A developer's receiver may sit on any port of the own machine. Port 0 cannot be dialled.
-    let is_refused = PORTS_BAD.contains(&port) || PORTS_OF_INFRASTRUCTURE.contains(&port);
-    if port == 0 || (is_refused && !is_loopback) {
+    if port == 0 || (!is_loopback && port::is_of_another_protocol(port)) {
         return Err(TargetError::Port { port });
     }
     Ok(())
 }
-
-/// The bad ports of the WHATWG Fetch standard (§2.9 "port blocking"): protocols that could be made
-/// to obey parts of an HTTP request.
-#[rustfmt::skip]
-const PORTS_BAD: &[u16] = &[
-    0, 1, 7, 9, 11, 13, 15, 17, 19, 20, 21, 22, 23, 25, 37, 42, 43, 53, 69, 77, 79, 87, 95,
-    101, 102, 103, 104, 109, 110, 111, 113, 115, 117, 119, 123, 135, 137, 139, 143, 161, 179,
-    389, 427, 465, 512, 513, 514, 515, 526, 530, 531, 532, 540, 548, 554, 556, 563, 587,
-    601, 636, 989, 990, 993, 995, 1719, 1720, 1723, 2049, 3659, 4045, 4190, 5060, 5061,
-    6000, 6566, 6665, 6666, 6667, 6668, 6669, 6679, 6697, 10080,
-];
-
-/// Databases, caches, brokers and control planes, none of which receives webhooks.
-#[rustfmt::skip]
-const PORTS_OF_INFRASTRUCTURE: &[u16] = &[
-    445, 873,                // SMB, rsync
-    1433, 1521, 3306, 5432,  // SQL Server, Oracle, MySQL, PostgreSQL
-    2181, 2379, 2380,        // ZooKeeper, etcd
-    2375, 2376,              // Docker
-    3389, 5900, 5985, 5986,  // RDP, VNC, WinRM
-    5672, 9092,              // AMQP, Kafka
-    5984, 9042, 9200, 9300,  // CouchDB, Cassandra, Elasticsearch
-    6379, 11211, 26379,      // Redis, memcached, Redis Sentinel
-    10250, 10255,            // kubelet
-    27017, 27018, 27019,     // MongoDB
-];
 
 #[cfg(test)]
 mod tests {
