@@ -19,8 +19,8 @@ use url::{Position, Url};
 
 use crate::address::{self, AddressPolicy, AddressRefusal};
 
-/// Longest URL in bytes, as given and as stored. Nothing that receives webhooks needs more, and
-/// proxies begin to refuse request lines at about this length.
+/// Longest URL in bytes, as given and as stored. A bound of our own choice: it keeps a webhook's
+/// row small, and leaves a receiver ample room for a token in its path.
 pub const URL_BYTES_MAX: usize = 2048;
 
 /// What the operator allows of webhook URLs. The default is for production: `https` only.
