@@ -138,14 +138,12 @@ pub fn judge_all(
     if answers.is_empty() {
         return Err(AddressRefusal::NoAnswer);
     }
-    answers
-        .iter()
-        .try_for_each(|&answer| match nat64_inner(answer) {
-            Some(inner) if policy.nat64 => {
-                judge(inner.into(), port, policy).map_err(|_| AddressRefusal::EmbeddedV4)
-            }
-            _ => judge(answer, port, policy),
-        })
+    answers.iter().try_for_each(|&answer| match nat64_inner(answer) {
+        Some(inner) if policy.nat64 => {
+            judge(inner.into(), port, policy).map_err(|_| AddressRefusal::EmbeddedV4)
+        }
+        _ => judge(answer, port, policy),
+    })
 }
 
 /// The IPv4 address inside a DNS64 answer (RFC 6052 §2.2, well-known prefix).
@@ -232,13 +230,8 @@ mod tests {
             ("255.255.255.255", "ip_broadcast"),
             ("224.0.0.1", "ip_multicast"),
         ] {
-            let wide = [
-                "0.0.0.0/0",
-                "::/0",
-                "169.254.0.0/16",
-                "169.254.169.252/30",
-                "100.64.0.0/10",
-            ];
+            let wide =
+                ["0.0.0.0/0", "::/0", "169.254.0.0/16", "169.254.169.252/30", "100.64.0.0/10"];
             check(&wide, address, reason);
             check(&[address], address, "ok");
         }

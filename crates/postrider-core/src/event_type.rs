@@ -89,9 +89,7 @@ impl EventType {
     }
 
     fn is_below(&self, ancestor: &Self) -> bool {
-        self.0
-            .strip_prefix(ancestor.as_str())
-            .is_some_and(|rest| rest.starts_with('.'))
+        self.0.strip_prefix(ancestor.as_str()).is_some_and(|rest| rest.starts_with('.'))
     }
 }
 
@@ -118,10 +116,8 @@ impl Patterns {
         let mut seen = std::collections::BTreeSet::new();
         let mut patterns = Vec::with_capacity(texts.len());
         for (index, text) in texts.iter().enumerate() {
-            let pattern: EventPattern = text
-                .as_ref()
-                .parse()
-                .map_err(|source| PatternsError::Pattern { index, source })?;
+            let pattern: EventPattern =
+                text.as_ref().parse().map_err(|source| PatternsError::Pattern { index, source })?;
             if seen.insert(pattern.clone()) {
                 patterns.push(pattern);
             }
@@ -178,11 +174,7 @@ impl FromStr for EventPattern {
             return Err(PatternError::Wildcard);
         }
         let name = name.parse()?;
-        Ok(if is_below {
-            Self::Below(name)
-        } else {
-            Self::Exact(name)
-        })
+        Ok(if is_below { Self::Below(name) } else { Self::Exact(name) })
     }
 }
 
@@ -280,11 +272,7 @@ mod tests {
     /// Does `pattern` match `name`?
     fn check(pattern: &str, name: &str, expected: bool) {
         let patterns = Patterns::parse(&[pattern]).unwrap();
-        assert_eq!(
-            patterns.matches(&event_type(name)),
-            expected,
-            "{pattern} {name}"
-        );
+        assert_eq!(patterns.matches(&event_type(name)), expected, "{pattern} {name}");
     }
 
     #[test]
@@ -303,20 +291,8 @@ mod tests {
 
     #[test]
     fn wildcards_stand_for_whole_trailing_segments_only() {
-        for text in [
-            "**",
-            "*.created",
-            "code.*.x",
-            "code.gen*",
-            "code*",
-            "*.*",
-            "code.**",
-        ] {
-            assert_eq!(
-                text.parse::<EventPattern>(),
-                Err(PatternError::Wildcard),
-                "{text}"
-            );
+        for text in ["**", "*.created", "code.*.x", "code.gen*", "code*", "*.*", "code.**"] {
+            assert_eq!(text.parse::<EventPattern>(), Err(PatternError::Wildcard), "{text}");
         }
         for text in ["", ".*", "code..*", "a b"] {
             assert!(text.parse::<EventPattern>().is_err(), "{text}");
@@ -336,11 +312,7 @@ mod tests {
     #[test]
     fn repeated_patterns_count_once_in_the_order_given() {
         let patterns = Patterns::parse(&["b", "a.*", "b", "*"]).unwrap();
-        let texts: Vec<_> = patterns
-            .as_slice()
-            .iter()
-            .map(ToString::to_string)
-            .collect();
+        let texts: Vec<_> = patterns.as_slice().iter().map(ToString::to_string).collect();
         assert_eq!(texts, ["b", "a.*", "*"]);
         let first = patterns.matching(&event_type("a.x")).unwrap();
         assert_eq!(first.to_string(), "a.*");

@@ -33,9 +33,7 @@ impl RetryAfter {
             let date_ms = parse_http_date(value, now_ms)?;
             Some(u64::try_from(date_ms.saturating_sub(now_ms)).unwrap_or(0))
         })?;
-        Some(Self {
-            wait_ms: wait_ms.min(RETRY_AFTER_MAX_MS),
-        })
+        Some(Self { wait_ms: wait_ms.min(RETRY_AFTER_MAX_MS) })
     }
 
     /// 0 to [`RETRY_AFTER_MAX_MS`].
@@ -102,18 +100,10 @@ fn parse_time_of_day(time: &str) -> Option<i64> {
 const SECONDS_PER_DAY: i64 = 24 * 60 * 60;
 
 const DAYS_SHORT: [&str; 7] = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
-const DAYS_LONG: [&str; 7] = [
-    "Monday",
-    "Tuesday",
-    "Wednesday",
-    "Thursday",
-    "Friday",
-    "Saturday",
-    "Sunday",
-];
-const MONTHS: [&str; 12] = [
-    "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
-];
+const DAYS_LONG: [&str; 7] =
+    ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
+const MONTHS: [&str; 12] =
+    ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 const MONTH_LENGTHS: [i64; 12] = [31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
 
 fn is_in(names: &[&str], name: &str) -> bool {

@@ -101,10 +101,7 @@ impl RetrySchedule {
         // at most 31 days times 100, which a duration holds
         let retries = std::iter::successors(Some(first), |d| Some(d.mul_f64(factor).min(cap)));
         let retries_ms = retries.map(|d| u64::try_from(d.as_millis()).unwrap_or(DELAY_MAX_MS));
-        let delays_ms = std::iter::once(0)
-            .chain(retries_ms)
-            .take(attempts)
-            .collect();
+        let delays_ms = std::iter::once(0).chain(retries_ms).take(attempts).collect();
         Self::checked(delays_ms, jitter)
     }
 
@@ -132,9 +129,7 @@ impl RetrySchedule {
     /// 30, 70 and 150 minutes if each fails at once.
     pub fn automa() -> Self {
         Self {
-            delays_ms: [0, 10, 20, 40, 80]
-                .map(|minutes| minutes * MINUTE_MS)
-                .to_vec(),
+            delays_ms: [0, 10, 20, 40, 80].map(|minutes| minutes * MINUTE_MS).to_vec(),
             jitter: Jitter::None,
         }
     }
@@ -250,10 +245,7 @@ mod tests {
     #[test]
     fn exponential_delays_grow_to_their_cap() {
         let schedule = RetrySchedule::exponential(1000, 2.0, 7, 10_000, Jitter::None).unwrap();
-        assert_eq!(
-            schedule.delays_ms(),
-            [0, 1000, 2000, 4000, 8000, 10_000, 10_000]
-        );
+        assert_eq!(schedule.delays_ms(), [0, 1000, 2000, 4000, 8000, 10_000, 10_000]);
         let schedule = RetrySchedule::exponential(1000, 1.5, 4, 10_000, Jitter::None).unwrap();
         assert_eq!(schedule.delays_ms(), [0, 1000, 1500, 2250]);
         let schedule = RetrySchedule::exponential(1, 100.0, 100, u64::MAX, Jitter::None).unwrap();
@@ -300,10 +292,7 @@ mod tests {
         }
         assert_eq!(exponential(1, 2.0, 0), Err(E::Empty));
         assert_eq!(exponential(1, 2.0, 101), Err(E::TooManyAttempts));
-        assert_eq!(
-            exponential(u64::MAX, 2.0, 5),
-            Err(E::DelayTooLong { index: 1 })
-        );
+        assert_eq!(exponential(u64::MAX, 2.0, 5), Err(E::DelayTooLong { index: 1 }));
     }
 
     fn any_schedule() -> impl Strategy<Value = RetrySchedule> {

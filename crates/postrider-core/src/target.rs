@@ -38,11 +38,7 @@ pub struct TargetPolicy {
 
 impl Default for TargetPolicy {
     fn default() -> Self {
-        Self {
-            allow_http: false,
-            allow_ip_literals: true,
-            networks: AddressPolicy::default(),
-        }
+        Self { allow_http: false, allow_ip_literals: true, networks: AddressPolicy::default() }
     }
 }
 
@@ -151,12 +147,7 @@ impl Target {
             return Err(TargetError::TooLong);
         }
         judge(&host, port, policy)?;
-        Ok(Self {
-            url,
-            scheme,
-            host,
-            port,
-        })
+        Ok(Self { url, scheme, host, port })
     }
 
     /// The canonical URL: lower-case scheme and host, default port left out.
@@ -235,9 +226,7 @@ fn check_raw(text: &str, policy: &TargetPolicy) -> Result<Scheme, TargetError> {
 fn split_scheme(text: &str) -> Option<(&str, &str)> {
     let (scheme, rest) = text.split_once(':')?;
     let is_scheme = scheme.starts_with(|c: char| c.is_ascii_alphabetic())
-        && scheme
-            .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || b"+-.".contains(&b));
+        && scheme.bytes().all(|b| b.is_ascii_alphanumeric() || b"+-.".contains(&b));
     is_scheme.then_some((scheme, rest))
 }
 
@@ -270,11 +259,7 @@ mod tests {
 
     fn dev() -> TargetPolicy {
         let loopback = ["127.0.0.0/8", "::1"];
-        TargetPolicy {
-            allow_http: true,
-            networks: opened(&loopback),
-            ..TargetPolicy::default()
-        }
+        TargetPolicy { allow_http: true, networks: opened(&loopback), ..TargetPolicy::default() }
     }
 
     fn opened(networks: &[&str]) -> AddressPolicy {
@@ -298,10 +283,7 @@ mod tests {
         let policy = TargetPolicy::default();
         let target =
             Target::parse("HTTPS://B\u{fc}cher.Example.org.:8443/a b?c=d&e", &policy).unwrap();
-        assert_eq!(
-            target.as_str(),
-            "https://xn--bcher-kva.example.org:8443/a%20b?c=d&e"
-        );
+        assert_eq!(target.as_str(), "https://xn--bcher-kva.example.org:8443/a%20b?c=d&e");
         assert_eq!(target.scheme(), Scheme::Https);
         let name = "xn--bcher-kva.example.org".to_owned();
         assert_eq!(target.host(), &Host::Domain(name));
@@ -327,10 +309,7 @@ mod tests {
             ("https:/example.com/", "url_not_canonical"),
             ("https:///example.com/", "url_not_canonical"),
             ("https://:@example.com/", "userinfo"),
-            (
-                "https://example.com?@127.0.0.1/",
-                "https://example.com/?@127.0.0.1/",
-            ),
+            ("https://example.com?@127.0.0.1/", "https://example.com/?@127.0.0.1/"),
             ("https://example.com/#", "fragment"),
             ("https://?", "url_invalid"),
             ("https://example!.com/", "host_invalid"),
@@ -378,10 +357,7 @@ mod tests {
 
     #[test]
     fn an_opened_private_network_opens_its_names_but_not_loopback() {
-        let policy = TargetPolicy {
-            networks: opened(&["10.0.0.0/8"]),
-            ..TargetPolicy::default()
-        };
+        let policy = TargetPolicy { networks: opened(&["10.0.0.0/8"]), ..TargetPolicy::default() };
         check(&policy, "https://backend/", "https://backend/");
         check(&policy, "https://10.1.2.3:6379/", "port");
         check(&policy, "https://localhost/", "host_special");
@@ -390,10 +366,7 @@ mod tests {
 
     #[test]
     fn ip_literals_can_be_switched_off() {
-        let policy = TargetPolicy {
-            allow_ip_literals: false,
-            ..TargetPolicy::default()
-        };
+        let policy = TargetPolicy { allow_ip_literals: false, ..TargetPolicy::default() };
         check(&policy, "https://1.1.1.1/", "ip_literal");
         check(&policy, "https://example.com/", "https://example.com/");
     }

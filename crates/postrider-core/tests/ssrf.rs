@@ -23,15 +23,9 @@ const ELSEWHERE: [(&str, &str); 14] = [
     ("S200", "sender: answer headers"),
     ("S203", "sender: interim answers"),
     ("S205", "sender: environment"),
-    (
-        "S209",
-        "here: metadata_stays_refused_when_everything_is_opened",
-    ),
+    ("S209", "here: metadata_stays_refused_when_everything_is_opened"),
     ("S210", "sender: the connected peer"),
-    (
-        "S212",
-        "here: a_tenant_reads_only_that_the_address_is_not_allowed",
-    ),
+    ("S212", "here: a_tenant_reads_only_that_the_address_is_not_allowed"),
 ];
 
 /// What the rows call "own public address"; the server listens on 8080 there.
@@ -55,13 +49,7 @@ fn rows() -> Vec<Row> {
                 panic!("not seven columns: {line}");
             };
             assert_eq!(expect == "allow", reason == "ok", "{id}");
-            Row {
-                id,
-                layer,
-                input: unescape(input),
-                resolver,
-                expected: reason,
-            }
+            Row { id, layer, input: unescape(input), resolver, expected: reason }
         })
         .collect()
 }
@@ -147,34 +135,21 @@ fn every_decidable_row_is_judged_as_it_says() {
         if ELSEWHERE.iter().any(|(id, _)| *id == row.id) {
             continue;
         }
-        assert!(
-            ["url", "raw", "dns"].contains(&row.layer),
-            "{}: decide it",
-            row.id
-        );
+        assert!(["url", "raw", "dns"].contains(&row.layer), "{}: decide it", row.id);
         judged += 1;
         let found = verdict(&row);
         if found != row.expected {
-            wrong.push(format!(
-                "{} {:?}: {found}, not {}",
-                row.id, row.input, row.expected
-            ));
+            wrong.push(format!("{} {:?}: {found}, not {}", row.id, row.input, row.expected));
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-    assert_eq!(
-        judged + ELSEWHERE.len(),
-        rows().len(),
-        "an excluded row is gone"
-    );
+    assert_eq!(judged + ELSEWHERE.len(), rows().len(), "an excluded row is gone");
 }
 
 #[test]
 fn metadata_stays_refused_when_everything_is_opened() {
     let mut policy = AddressPolicy::default();
-    policy
-        .danger_allow_networks
-        .push("0.0.0.0/0".parse().unwrap());
+    policy.danger_allow_networks.push("0.0.0.0/0".parse().unwrap());
     let metadata = "169.254.169.254".parse().unwrap();
     let refusal = judge(metadata, 80, &policy).unwrap_err();
     assert_eq!(refusal.reason(), "ip_linklocal");

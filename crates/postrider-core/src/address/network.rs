@@ -60,15 +60,8 @@ impl FromStr for Network {
             }
             Some(_) => return Err(NetworkError::PrefixLength { max }),
         };
-        let network = Self {
-            base: masked(address, prefix_len),
-            prefix_len,
-        };
-        if network.base == address {
-            Ok(network)
-        } else {
-            Err(NetworkError::HostBits { network })
-        }
+        let network = Self { base: masked(address, prefix_len), prefix_len };
+        if network.base == address { Ok(network) } else { Err(NetworkError::HostBits { network }) }
     }
 }
 
@@ -136,14 +129,7 @@ mod tests {
 
     #[test]
     fn bad_texts_are_refused_with_their_mend() {
-        for text in [
-            "",
-            "/",
-            "10/8",
-            "localhost",
-            "10.0.0.0/8/8x",
-            "fe80::1%eth0",
-        ] {
+        for text in ["", "/", "10/8", "localhost", "10.0.0.0/8/8x", "fe80::1%eth0"] {
             assert!(text.parse::<Network>().is_err(), "{text}");
         }
         for text in ["10.0.0.0/33", "10.0.0.0/", "10.0.0.0/+8", "10.0.0.0/999"] {

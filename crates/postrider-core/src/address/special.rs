@@ -82,11 +82,8 @@ fn embeds_v4(ip: Ipv6Addr) -> bool {
 const AZURE_WIRE_SERVER: Ipv4Addr = Ipv4Addr::new(168, 63, 129, 16);
 
 /// Cloud metadata services outside link-local: Azure, Alibaba, Oracle.
-const METADATA_V4: [Ipv4Addr; 3] = [
-    AZURE_WIRE_SERVER,
-    Ipv4Addr::new(100, 100, 100, 200),
-    Ipv4Addr::new(192, 0, 0, 192),
-];
+const METADATA_V4: [Ipv4Addr; 3] =
+    [AZURE_WIRE_SERVER, Ipv4Addr::new(100, 100, 100, 200), Ipv4Addr::new(192, 0, 0, 192)];
 
 /// The same over IPv6: EC2's instance data and EKS pod identity, Google Compute Engine.
 const METADATA_V6: [Ipv6Addr; 3] = [
@@ -103,10 +100,7 @@ pub(super) fn needs_exact_entry(ip: IpAddr) -> bool {
         IpAddr::V6(v6) => METADATA_V6.contains(&v6),
     };
     is_metadata
-        || matches!(
-            classify(ip),
-            Some(R::LinkLocal | R::Unspecified | R::Broadcast | R::Multicast)
-        )
+        || matches!(classify(ip), Some(R::LinkLocal | R::Unspecified | R::Broadcast | R::Multicast))
 }
 
 #[cfg(test)]
@@ -116,11 +110,7 @@ mod tests {
     /// Is `address` public ("ok"), or special for which reason?
     fn check(address: &str, expected: &str) {
         let class = classify(address.parse().unwrap());
-        assert_eq!(
-            class.map_or("ok", AddressRefusal::reason),
-            expected,
-            "{address}"
-        );
+        assert_eq!(class.map_or("ok", AddressRefusal::reason), expected, "{address}");
     }
 
     #[test]

@@ -49,9 +49,7 @@ pub(super) fn canonical_name(domain: &str) -> Result<&str, TargetError> {
     let name = domain.strip_suffix('.').unwrap_or(domain);
     let is_label = |label: &str| {
         (1..=LABEL_BYTES_MAX).contains(&label.len())
-            && label
-                .bytes()
-                .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+            && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
             && !label.starts_with('-')
             && !label.ends_with('-')
     };
@@ -95,12 +93,7 @@ mod tests {
         ] {
             assert_eq!(kind(name), Kind::Local, "{name}");
         }
-        for name in [
-            "example.com",
-            "localhost.com",
-            "internal.example.org",
-            "xlocal.net",
-        ] {
+        for name in ["example.com", "localhost.com", "internal.example.org", "xlocal.net"] {
             assert_eq!(kind(name), Kind::Public, "{name}");
         }
     }
@@ -109,11 +102,7 @@ mod tests {
     fn one_trailing_dot_is_dropped_and_two_are_refused() {
         assert_eq!(canonical_name("example.com."), Ok("example.com"));
         for name in ["", ".", "..", "example.com..", ".example.com"] {
-            assert_eq!(
-                canonical_name(name),
-                Err(TargetError::HostInvalid),
-                "{name}"
-            );
+            assert_eq!(canonical_name(name), Err(TargetError::HostInvalid), "{name}");
         }
     }
 

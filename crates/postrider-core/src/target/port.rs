@@ -38,9 +38,7 @@ mod tests {
 
     #[test]
     fn ports_that_serve_http_are_free() {
-        for port in [
-            80, 443, 3000, 4000, 5000, 6001, 8000, 8080, 8443, 8888, 9000, 65535,
-        ] {
+        for port in [80, 443, 3000, 4000, 5000, 6001, 8000, 8080, 8443, 8888, 9000, 65535] {
             assert!(!is_of_another_protocol(port), "{port}");
         }
         for port in [22, 25, 5432, 6000, 6379, 11211] {

@@ -1,0 +1,497 @@
+//! Decides what is sent when: a state machine without clock, sockets or storage.
+//!
+//! The shell tells it what happened ([`Dispatcher::handle`]), performs the [`Effect`]s it answers
+//! with, and comes back at [`Dispatcher::next_wake`] at the latest. The simulator does the same
+//! in virtual time.
+//!
+//! Order of things, for each delivery: it is committed, then handed over here; an attempt starts;
+//! it ends; its outcome is recorded; only when that is durable may the next attempt be thought of.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+
+use crate::delivery::{
+    Attempt, AttemptResult, CancelReason, Happening, Mode, Standing, Trigger, Verdict, Waiting,
+};
+use crate::event::Event;
+use crate::id::{DeliveryKey, EventKey, UnixMs, WebhookKey};
+use crate::lane::{Gate, Lane, LaneSettings, Ready};
+use crate::limits;
+use crate::retry_after::RetryAfter;
+
+/// What the dispatcher may hold. All at least 1.
+#[derive(Clone, Copy, Debug)]
+pub struct DispatcherLimits {
+    pub lane_ready_max: usize,
+    pub lane_ready_low: usize,
+    pub ready_max: usize,
+    pub ready_bytes_max: usize,
+    pub in_flight_max: usize,
+}
+
+impl Default for DispatcherLimits {
+    fn default() -> Self {
+        Self {
+            lane_ready_max: limits::LANE_READY_MAX,
+            lane_ready_low: limits::LANE_READY_LOW,
+            ready_max: limits::READY_MAX,
+            ready_bytes_max: limits::READY_BYTES_MAX,
+            in_flight_max: limits::IN_FLIGHT_MAX,
+        }
+    }
+}
+
+/// What happened.
+#[derive(Debug)]
+pub enum Input {
+    /// A delivery was committed, due at once.
+    Accepted { settings: Arc<LaneSettings>, event: Arc<Event> },
+    /// Pending deliveries are in the store, the first due at `due`: found at start, or by others.
+    Found { settings: Arc<LaneSettings>, due: UnixMs },
+    /// A webhook changed. To be told before the change is acknowledged.
+    Configured(Arc<LaneSettings>),
+    /// The answer to [`Effect::Load`]. `next_due`: of the first one beyond the page.
+    Loaded { webhook: WebhookKey, page: Vec<Ready>, next_due: Option<UnixMs> },
+    /// The store could not answer [`Effect::Load`].
+    LoadFailed { webhook: WebhookKey },
+    /// An attempt that [`Effect::Start`] asked for is over.
+    AttemptEnded { delivery: DeliveryKey, ended: Box<Ended> },
+    /// What [`Effect::Record`] asked for is durable, or a claimed delivery was moved on.
+    /// `due`: when it is pending still.
+    Settled { delivery: DeliveryKey, due: Option<UnixMs> },
+    /// The answer to [`Effect::Cancel`].
+    Cancelled { webhook: WebhookKey, is_all: bool },
+    /// The time that `next_wake` named has come.
+    Woken,
+    /// Start nothing more.
+    Stop,
+}
+
+/// How an attempt ended.
+#[derive(Debug)]
+pub struct Ended {
+    pub attempt: Attempt,
+    pub ended_at: UnixMs,
+    pub retry_after: Option<RetryAfter>,
+    /// For the schedule's jitter, uniform over all of `u64`.
+    pub random: u64,
+}
+
+/// What the shell is to do.
+#[derive(Debug)]
+pub enum Effect {
+    /// Make an attempt; answer with [`Input::AttemptEnded`].
+    Start { delivery: DeliveryKey, event: Arc<Event>, waiting: Waiting },
+    /// Make the outcome durable; answer with [`Input::Settled`].
+    Record { delivery: DeliveryKey, was: Waiting, what: Happening, standing: Standing },
+    /// Read due deliveries; answer with [`Input::Loaded`] or [`Input::LoadFailed`].
+    Load { webhook: WebhookKey, until: UnixMs, limit: usize, except: Vec<EventKey> },
+    /// Cancel some of what is pending; answer with [`Input::Cancelled`].
+    Cancel { webhook: WebhookKey, reason: CancelReason, except: Vec<EventKey> },
+    /// A receiver said that it is gone (410): disable its webhook.
+    DisableGone { webhook: WebhookKey },
+}
+
+/// See the module's text.
+#[derive(Debug)]
+pub struct Dispatcher {
+    limits: DispatcherLimits,
+    lanes: BTreeMap<WebhookKey, Lane>,
+    wakes: BTreeSet<(UnixMs, WebhookKey)>,
+    /// Lanes that could start an attempt if fewer were in flight, in the order in which they asked.
+    awaiting_slot: VecDeque<WebhookKey>,
+    /// Lanes that could load more if less were in memory, in the order in which they asked.
+    awaiting_room: VecDeque<WebhookKey>,
+    effects: VecDeque<Effect>,
+    held: usize,
+    held_bytes: usize,
+    in_flight: usize,
+    settling: usize,
+    is_stopping: bool,
+}
+
+impl Dispatcher {
+    pub fn new(limits: DispatcherLimits) -> Self {
+        Self {
+            limits,
+            lanes: BTreeMap::new(),
+            wakes: BTreeSet::new(),
+            awaiting_slot: VecDeque::new(),
+            awaiting_room: VecDeque::new(),
+            effects: VecDeque::new(),
+            held: 0,
+            held_bytes: 0,
+            in_flight: 0,
+            settling: 0,
+            is_stopping: false,
+        }
+    }
+
+    /// Takes in what happened. Afterwards, perform what [`next_effect`](Self::next_effect) gives.
+    pub fn handle(&mut self, now: UnixMs, input: Input) {
+        match input {
+            Input::Accepted { settings, event } => self.accepted(now, settings, event),
+            Input::Found { settings, due } => self.found(now, settings, due),
+            Input::Configured(settings) => self.configured(now, settings),
+            Input::Loaded { webhook, page, next_due } => self.loaded(now, webhook, page, next_due),
+            Input::LoadFailed { webhook } => {
+                if let Some(lane) = self.lanes.get_mut(&webhook) {
+                    lane.fail_load(now);
+                }
+                self.turn(now, webhook);
+            }
+            Input::AttemptEnded { delivery, ended } => self.attempt_ended(now, delivery, *ended),
+            Input::Settled { delivery, due } => self.settled(now, delivery, due),
+            Input::Cancelled { webhook, is_all } => self.cancelled(now, webhook, is_all),
+            Input::Woken => self.woken(now),
+            Input::Stop => self.is_stopping = true,
+        }
+    }
+
+    /// What is to be done next, in order.
+    pub fn next_effect(&mut self) -> Option<Effect> {
+        self.effects.pop_front()
+    }
+
+    /// When to come back with [`Input::Woken`], if nothing happens before.
+    pub fn next_wake(&self) -> Option<UnixMs> {
+        if self.is_stopping {
+            return None;
+        }
+        self.wakes.first().map(|&(time, _)| time)
+    }
+
+    /// Attempts under way.
+    pub fn in_flight(&self) -> usize {
+        self.in_flight
+    }
+
+    /// Deliveries in memory: ready or in flight.
+    pub fn held(&self) -> usize {
+        self.held
+    }
+
+    /// Nothing under way, and every outcome durable.
+    pub fn is_drained(&self) -> bool {
+        self.in_flight == 0 && self.settling == 0
+    }
+
+    /// Whether a webhook's pending deliveries are being cancelled. Don't enable it until that has
+    /// ended, or what is accepted from then on may be cancelled too.
+    pub fn is_cancelling(&self, webhook: WebhookKey) -> bool {
+        self.lanes.get(&webhook).is_some_and(Lane::is_cancelling)
+    }
+
+    /// Takes a delivery in hand for an operation on the store, such as a manual retry; end it
+    /// with [`Input::Settled`]. `false` when an attempt of it is due or under way already.
+    pub fn claim(&mut self, settings: &Arc<LaneSettings>, delivery: DeliveryKey) -> bool {
+        let lane =
+            self.lanes.entry(delivery.webhook).or_insert_with(|| Lane::new(settings.clone()));
+        if lane.holds(delivery.event) {
+            return false;
+        }
+        lane.settling.insert(delivery.event);
+        self.settling += 1;
+        true
+    }
+
+    fn accepted(&mut self, now: UnixMs, settings: Arc<LaneSettings>, event: Arc<Event>) {
+        let webhook = settings.webhook;
+        let due = event.accepted_at();
+        let has_room = self.has_room() && !self.is_stopping;
+        let ready_max = self.limits.lane_ready_max;
+        let lane = self.lanes.entry(webhook).or_insert_with(|| Lane::new(settings));
+        if has_room && lane.takes_accepted(now, ready_max) {
+            let Standing::Pending(waiting) = Standing::accepted(due) else {
+                return;
+            };
+            self.held += 1;
+            self.held_bytes += event.bodies.size_bytes();
+            lane.ready.push_back(Ready { event, waiting });
+        } else {
+            lane.note_stored(due);
+        }
+        self.turn(now, webhook);
+    }
+
+    fn found(&mut self, now: UnixMs, settings: Arc<LaneSettings>, due: UnixMs) {
+        let webhook = settings.webhook;
+        self.lanes.entry(webhook).or_insert_with(|| Lane::new(settings)).note_stored(due);
+        self.turn(now, webhook);
+    }
+
+    fn configured(&mut self, now: UnixMs, settings: Arc<LaneSettings>) {
+        let webhook = settings.webhook;
+        let is_closed = matches!(settings.gate, Gate::Closed(_));
+        if !self.lanes.contains_key(&webhook) && !is_closed {
+            return;
+        }
+        let lane = self.lanes.entry(webhook).or_insert_with(|| Lane::new(settings.clone()));
+        lane.gate = settings.gate;
+        lane.settings = settings;
+        if lane.gate != Gate::Open {
+            self.unload(webhook);
+        }
+        if is_closed {
+            self.cancel(webhook);
+        }
+        self.turn(now, webhook);
+        self.serve_waiting(now);
+    }
+
+    fn loaded(
+        &mut self,
+        now: UnixMs,
+        webhook: WebhookKey,
+        page: Vec<Ready>,
+        next_due: Option<UnixMs>,
+    ) {
+        let Some(lane) = self.lanes.get_mut(&webhook) else {
+            return;
+        };
+        let page = lane.end_load(page, next_due);
+        if lane.gate == Gate::Open {
+            self.held += page.len();
+            self.held_bytes +=
+                page.iter().map(|ready| ready.event.bodies.size_bytes()).sum::<usize>();
+            lane.ready.extend(page);
+        } else {
+            for ready in page {
+                lane.note_stored(ready.waiting.due);
+            }
+        }
+        self.turn(now, webhook);
+    }
+
+    fn attempt_ended(&mut self, now: UnixMs, delivery: DeliveryKey, ended: Ended) {
+        let Some(lane) = self.lanes.get_mut(&delivery.webhook) else {
+            return;
+        };
+        let Some(ready) = lane.in_flight.remove(&delivery.event) else {
+            return;
+        };
+        lane.settling.insert(delivery.event);
+        self.in_flight -= 1;
+        self.settling += 1;
+        self.held -= 1;
+        self.held_bytes -= ready.event.bodies.size_bytes();
+
+        lane.adapt(matches!(ended.attempt.result, AttemptResult::Answered(_)));
+        let is_gone = ended.attempt.result.is_gone();
+        let standing = standing_after(&ready.waiting, &lane.settings, lane.gate, &ended);
+        self.effects.push_back(Effect::Record {
+            delivery,
+            was: ready.waiting,
+            what: Happening::Attempt(Box::new(ended.attempt)),
+            standing,
+        });
+        if is_gone && !matches!(lane.gate, Gate::Closed(_)) {
+            lane.gate = Gate::Closed(CancelReason::WebhookGone);
+            self.effects.push_back(Effect::DisableGone { webhook: delivery.webhook });
+            self.unload(delivery.webhook);
+            self.cancel(delivery.webhook);
+        }
+        self.turn(now, delivery.webhook);
+        self.serve_waiting(now);
+    }
+
+    fn settled(&mut self, now: UnixMs, delivery: DeliveryKey, due: Option<UnixMs>) {
+        let Some(lane) = self.lanes.get_mut(&delivery.webhook) else {
+            return;
+        };
+        if lane.settling.remove(&delivery.event) {
+            self.settling -= 1;
+        }
+        lane.note_changed(delivery.event);
+        if let Some(due) = due {
+            lane.note_stored(due);
+            if matches!(lane.gate, Gate::Closed(_)) {
+                self.cancel(delivery.webhook);
+            }
+        }
+        self.turn(now, delivery.webhook);
+    }
+
+    fn cancelled(&mut self, now: UnixMs, webhook: WebhookKey, is_all: bool) {
+        let Some(lane) = self.lanes.get_mut(&webhook) else {
+            return;
+        };
+        let is_seen_whole = lane.end_cancelling();
+        if matches!(lane.gate, Gate::Closed(_)) {
+            if is_all && is_seen_whole {
+                lane.forget_stored();
+            } else {
+                self.cancel(webhook);
+            }
+        }
+        self.turn(now, webhook);
+    }
+
+    fn woken(&mut self, now: UnixMs) {
+        while let Some(&(time, webhook)) = self.wakes.first() {
+            if time > now {
+                break;
+            }
+            self.wakes.pop_first();
+            if let Some(lane) = self.lanes.get_mut(&webhook) {
+                lane.wake = None;
+            }
+            self.turn(now, webhook);
+        }
+    }
+
+    /// Lets one lane do all that it can do now.
+    fn turn(&mut self, now: UnixMs, webhook: WebhookKey) {
+        if self.is_stopping {
+            return;
+        }
+        let Some(lane) = self.lanes.get_mut(&webhook) else {
+            return;
+        };
+        while lane.may_start(now) {
+            if self.in_flight >= self.limits.in_flight_max {
+                if !std::mem::replace(&mut lane.awaits_slot, true) {
+                    self.awaiting_slot.push_back(webhook);
+                }
+                break;
+            }
+            let Some(Ready { event, waiting }) = lane.start(now) else {
+                break;
+            };
+            self.in_flight += 1;
+            let delivery = DeliveryKey { event: event.key, webhook };
+            self.effects.push_back(Effect::Start { delivery, event, waiting });
+        }
+        if matches!(lane.gate, Gate::Closed(_)) && !lane.is_cancelling() && lane.has_stored() {
+            self.cancel(webhook);
+        } else if lane.wants_load(now, self.limits.lane_ready_low) {
+            // A lane with nothing in hand may always load one: it can't be starved by full ones.
+            let room = self.limits.ready_max.saturating_sub(self.held);
+            let is_full = room == 0 || self.held_bytes >= self.limits.ready_bytes_max;
+            let is_bare = lane.ready.is_empty() && lane.in_flight.is_empty();
+            if is_full && !is_bare {
+                if !std::mem::replace(&mut lane.awaits_room, true) {
+                    self.awaiting_room.push_back(webhook);
+                }
+            } else {
+                let limit = if is_full {
+                    1
+                } else {
+                    room.min(self.limits.lane_ready_max - lane.ready.len())
+                };
+                let except = lane.begin_load();
+                self.effects.push_back(Effect::Load { webhook, until: now, limit, except });
+            }
+        }
+        self.tidy_lane(now, webhook);
+    }
+
+    /// Brings the wake list up to date with a lane; forgets it when it is idle.
+    fn tidy_lane(&mut self, now: UnixMs, webhook: WebhookKey) {
+        let Some(lane) = self.lanes.get_mut(&webhook) else { return };
+        let wake = lane.next_wake(now, self.limits.lane_ready_low).filter(|&time| time > now);
+        if wake != lane.wake {
+            if let Some(old) = lane.wake.take() {
+                self.wakes.remove(&(old, webhook));
+            }
+            if let Some(time) = wake {
+                self.wakes.insert((time, webhook));
+            }
+            lane.wake = wake;
+        }
+        if lane.is_idle(now) && !lane.awaits_slot && !lane.awaits_room {
+            self.lanes.remove(&webhook);
+        }
+    }
+
+    /// Something has come free: gives a turn to lanes that waited for it, each at most once.
+    fn serve_waiting(&mut self, now: UnixMs) {
+        for _ in 0..self.awaiting_slot.len() {
+            if self.in_flight >= self.limits.in_flight_max {
+                break;
+            }
+            let Some(webhook) = self.awaiting_slot.pop_front() else { break };
+            if let Some(lane) = self.lanes.get_mut(&webhook) {
+                lane.awaits_slot = false;
+            }
+            self.turn(now, webhook);
+        }
+        for _ in 0..self.awaiting_room.len() {
+            if !self.has_room() {
+                break;
+            }
+            let Some(webhook) = self.awaiting_room.pop_front() else { break };
+            if let Some(lane) = self.lanes.get_mut(&webhook) {
+                lane.awaits_room = false;
+            }
+            self.turn(now, webhook);
+        }
+    }
+
+    fn has_room(&self) -> bool {
+        self.held < self.limits.ready_max && self.held_bytes < self.limits.ready_bytes_max
+    }
+
+    /// Takes a lane's ready deliveries out of memory; they are in the store.
+    fn unload(&mut self, webhook: WebhookKey) {
+        let Some(lane) = self.lanes.get_mut(&webhook) else {
+            return;
+        };
+        for ready in lane.unload() {
+            self.held -= 1;
+            self.held_bytes -= ready.event.bodies.size_bytes();
+        }
+    }
+
+    /// Asks for a part of what is pending to be cancelled, unless that runs already.
+    fn cancel(&mut self, webhook: WebhookKey) {
+        let Some(lane) = self.lanes.get_mut(&webhook) else {
+            return;
+        };
+        let Gate::Closed(reason) = lane.gate else {
+            return;
+        };
+        if lane.is_cancelling() {
+            return;
+        }
+        lane.begin_cancelling();
+        let in_hand = lane.in_flight.keys().copied().chain(lane.settling.iter().copied());
+        self.effects.push_back(Effect::Cancel { webhook, reason, except: in_hand.collect() });
+    }
+}
+
+/// What an attempt leads to: the schedule's next, an end, or — when the lane closed meanwhile —
+/// the end instead of another try.
+fn standing_after(
+    waiting: &Waiting,
+    settings: &LaneSettings,
+    gate: Gate,
+    ended: &Ended,
+) -> Standing {
+    let result = &ended.attempt.result;
+    let verdict = if result.is_success() {
+        Verdict::Success
+    } else if result.is_gone() {
+        Verdict::Permanent
+    } else {
+        let retry_at = match waiting.mode {
+            Mode::Manual { .. } => None,
+            Mode::Scheduled => settings.schedule.next_attempt(
+                waiting.after_attempt().scheduled as usize,
+                ended.ended_at,
+                ended.random,
+                ended.retry_after,
+            ),
+        };
+        Verdict::Failure { ended_at: ended.ended_at, retry_at }
+    };
+    let standing = Standing::Pending(*waiting);
+    let after =
+        standing.after(Trigger::Attempted(verdict)).expect("a pending delivery can be attempted");
+    match gate {
+        Gate::Closed(_) if !after.state().is_final() => {
+            after.after(Trigger::Cancelled).expect("a pending delivery can be cancelled")
+        }
+        _ => after,
+    }
+}
