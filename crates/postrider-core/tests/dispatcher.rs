@@ -4,6 +4,8 @@
 //! a page is read at one moment and handed over at another, outcomes become durable later than
 //! they happened. Whatever the order, nothing may be lost, doubled or early.
 
+#![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -117,7 +119,7 @@ impl World {
                 *self.attempts.entry(delivery).or_default() += 1;
             }
             Effect::Record { delivery, was, standing, .. } => {
-                self.outcomes.push((delivery, was, standing))
+                self.outcomes.push((delivery, was, standing));
             }
             Effect::Load { webhook, until, limit, except } => {
                 assert!(limit >= 1);

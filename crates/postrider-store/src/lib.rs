@@ -1,1 +1,19 @@
-//! placeholder
+//! Where Postrider keeps events, webhooks and deliveries.
+//!
+//! The [`Store`] trait is a list of domain verbs, each one atomic step. No SQL, connection,
+//! transaction or driver type shows through it; ids and times come from the caller. The
+//! [`MemoryStore`] is the executable specification: what another store answers, it must
+//! answer too, and the conformance suite in `tests/` holds them all to it.
+//!
+//! This is the only crate that knows SQL. It must not know HTTP.
+
+mod error;
+mod records;
+mod store;
+
+pub use error::StoreError;
+pub use records::{
+    Accept, Accepted, ApiKey, Batch, Cancelling, Committed, Counts, DeliveryStanding, DueDelivery,
+    DuePage, DueQuery, LaneStart, Record, Recorded, RetryRequest, Scope, Swept, Tenant,
+};
+pub use store::{AccessStore, DeliveryStore, EventStore, MaintenanceStore, Store, WebhookStore};

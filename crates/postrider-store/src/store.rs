@@ -1,0 +1,153 @@
+//! The `Store` trait: what Postrider asks of a place to keep things.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use postrider_core::delivery::HistoryEntry;
+use postrider_core::event::Event;
+use postrider_core::id::{
+    ApiKeyKey, DeliveryKey, EventKey, HistoryKey, MatchingKey, TenantKey, UnixMs, WebhookKey,
+};
+use postrider_core::matching::Matching;
+use postrider_core::webhook::Webhook;
+
+use crate::error::StoreError;
+use crate::records::{
+    ApiKey, Batch, Cancelling, Committed, Counts, DeliveryStanding, DuePage, DueQuery, LaneStart,
+    RetryRequest, Swept, Tenant,
+};
+
+/// All verbs of a store. Shared as `Arc<dyn Store>`.
+pub trait Store:
+    WebhookStore + EventStore + DeliveryStore + AccessStore + MaintenanceStore
+{
+}
+
+impl<T: WebhookStore + EventStore + DeliveryStore + AccessStore + MaintenanceStore> Store for T {}
+
+/// Webhooks. A deleted one stays as a tombstone until retention takes it.
+#[async_trait]
+pub trait WebhookStore: Send + Sync + 'static {
+    /// Stores a new webhook. Doing it again with the same key and content is harmless.
+    async fn insert_webhook(&self, webhook: Webhook) -> Result<(), StoreError>;
+
+    /// Replaces a webhook whose stored version is `webhook.version - 1`.
+    /// `Conflict` when it has another or there is none.
+    async fn update_webhook(&self, webhook: Webhook) -> Result<(), StoreError>;
+
+    /// Every webhook of every tenant after `after`, tombstones too, ascending by key: how the
+    /// registry is filled at start.
+    async fn webhooks(
+        &self,
+        after: Option<WebhookKey>,
+        limit: usize,
+    ) -> Result<Vec<Webhook>, StoreError>;
+}
+
+/// Events and the matchings that explain their fan-out.
+#[async_trait]
+pub trait EventStore: Send + Sync + 'static {
+    /// Writes one group commit. When it returns `Ok`, all of it survives a power cut.
+    ///
+    /// May block the calling thread for as long as a commit takes: give it a thread of its own.
+    async fn commit(&self, batch: Batch) -> Result<Committed, StoreError>;
+
+    /// The event with this public id (given or made), in this tenant only.
+    async fn event(&self, tenant: TenantKey, id: &str) -> Result<Option<Arc<Event>>, StoreError>;
+
+    /// The event with this key, in whichever tenant.
+    async fn event_by_key(&self, key: EventKey) -> Result<Option<Arc<Event>>, StoreError>;
+
+    /// Events of a tenant older than `before`, newest first.
+    async fn events(
+        &self,
+        tenant: TenantKey,
+        before: Option<EventKey>,
+        limit: usize,
+    ) -> Result<Vec<Arc<Event>>, StoreError>;
+
+    async fn matching(&self, key: MatchingKey) -> Result<Option<Arc<Matching>>, StoreError>;
+}
+
+/// Deliveries: pending work, and the history of what happened.
+#[async_trait]
+pub trait DeliveryStore: Send + Sync + 'static {
+    /// Due deliveries of one webhook, without scanning history or other webhooks.
+    async fn due(&self, query: DueQuery) -> Result<DuePage, StoreError>;
+
+    /// Webhooks with pending deliveries after `after`, ascending by key, without scanning the
+    /// deliveries themselves: how the dispatcher finds its work at start.
+    async fn lanes(
+        &self,
+        after: Option<WebhookKey>,
+        limit: usize,
+    ) -> Result<Vec<LaneStart>, StoreError>;
+
+    /// Moves a delivery on by a manual retry, whatever its state. `None` when there is no such
+    /// delivery (no such event, or not in its fan-out). The caller makes sure that no attempt
+    /// of it is under way.
+    async fn request_retry(
+        &self,
+        request: RetryRequest,
+    ) -> Result<Option<DeliveryStanding>, StoreError>;
+
+    /// Cancels pending deliveries of a webhook, at most as many as keys were given. Returns how
+    /// many; fewer than the keys means that nothing is left to cancel.
+    async fn cancel_pending(&self, cancelling: Cancelling) -> Result<usize, StoreError>;
+
+    /// How the deliveries of an event stand, ascending by webhook, after `after`.
+    /// Empty when there is no such event.
+    async fn deliveries_of_event(
+        &self,
+        event: EventKey,
+        after: Option<WebhookKey>,
+        limit: usize,
+    ) -> Result<Vec<DeliveryStanding>, StoreError>;
+
+    /// How a delivery stands; `None` when its event is unknown or did not fan out to its webhook.
+    async fn delivery(&self, delivery: DeliveryKey)
+    -> Result<Option<DeliveryStanding>, StoreError>;
+
+    /// What happened to a delivery, oldest first.
+    async fn history(&self, delivery: DeliveryKey) -> Result<Vec<HistoryEntry>, StoreError>;
+
+    /// What happened to the deliveries of a webhook before `before`, newest first.
+    async fn history_of_webhook(
+        &self,
+        webhook: WebhookKey,
+        before: Option<HistoryKey>,
+        limit: usize,
+    ) -> Result<Vec<HistoryEntry>, StoreError>;
+}
+
+/// Tenants and API keys.
+#[async_trait]
+pub trait AccessStore: Send + Sync + 'static {
+    /// `Conflict` when the name is taken.
+    async fn insert_tenant(&self, tenant: Tenant) -> Result<(), StoreError>;
+
+    async fn tenants(&self) -> Result<Vec<Tenant>, StoreError>;
+
+    async fn insert_api_key(&self, key: ApiKey) -> Result<(), StoreError>;
+
+    /// Every key that was not revoked, for the server to hold in memory.
+    async fn api_keys(&self) -> Result<Vec<ApiKey>, StoreError>;
+
+    /// Revokes a key; `false` when there is none or it was revoked before.
+    async fn revoke_api_key(&self, key: ApiKeyKey, at: UnixMs) -> Result<bool, StoreError>;
+}
+
+/// What a server does for its store from time to time.
+#[async_trait]
+pub trait MaintenanceStore: Send + Sync + 'static {
+    /// The time part of the greatest key stored, for [`KeyMaker::new`](postrider_core::id::KeyMaker::new); zero when empty.
+    async fn newest_key_ms(&self) -> Result<UnixMs, StoreError>;
+
+    /// Fills list indexes, and drops whole buckets of events, history and matchings that ended
+    /// before `keep_from`. A bounded piece of work: call again while it reports any.
+    /// What is pending keeps its event, however old.
+    async fn sweep(&self, keep_from: UnixMs) -> Result<Swept, StoreError>;
+
+    /// The accounting identity's terms, counted.
+    async fn counts(&self) -> Result<Counts, StoreError>;
+}

@@ -1,0 +1,1 @@
+//! Postrider: server and command line.
