@@ -1,0 +1,28 @@
+//! HMAC-SHA256 over the two texts that are signed.
+
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::Sha256;
+
+/// A key that has been taken in already: signing with a clone of it saves two of
+/// the four hash blocks of a short text. Zeroized when dropped.
+pub(crate) type HmacKey = Hmac<Sha256>;
+
+pub(crate) fn hmac_key(key: &[u8]) -> HmacKey {
+    HmacKey::new_from_slice(key).expect("HMAC takes keys of every length (RFC 2104 §2)")
+}
+
+/// `{id}.{seconds}.{body}`, the signed text of Standard Webhooks.
+pub(crate) fn mac_of_content(key: &HmacKey, id: &str, seconds: i64, body: &[u8]) -> [u8; 32] {
+    let mut mac = key.clone();
+    mac.update(id.as_bytes());
+    mac.update(format!(".{seconds}.").as_bytes());
+    mac.update(body);
+    mac.finalize().into_bytes().into()
+}
+
+/// The body alone, as Autonoma signs it.
+pub(crate) fn mac_of_body(key: &HmacKey, body: &[u8]) -> [u8; 32] {
+    let mut mac = key.clone();
+    mac.update(body);
+    mac.finalize().into_bytes().into()
+}
