@@ -32,6 +32,8 @@ pub mod json;
 mod mac;
 mod number;
 mod profile;
+#[cfg(feature = "seal")]
+pub mod seal;
 mod secret;
 mod sign;
 pub mod timestamp;
