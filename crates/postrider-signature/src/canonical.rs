@@ -82,11 +82,7 @@ fn rewrite(
 ) -> Result<Cow<'_, [u8]>, FormError> {
     let mut out = Vec::with_capacity(minified.len());
     append(&mut out, minified, order, numbers)?;
-    Ok(if out == minified {
-        Cow::Borrowed(minified)
-    } else {
-        Cow::Owned(out)
-    })
+    Ok(if out == minified { Cow::Borrowed(minified) } else { Cow::Owned(out) })
 }
 
 /// Appends the rewritten document to `out`.
@@ -96,23 +92,13 @@ pub(crate) fn append(
     order: KeyOrder,
     numbers: NumberPolicy,
 ) -> Result<(), FormError> {
-    let mut writer = Writer {
-        input: minified,
-        at: 0,
-        out,
-        members: Vec::new(),
-        order,
-        numbers,
-    };
+    let mut writer = Writer { input: minified, at: 0, out, members: Vec::new(), order, numbers };
     let mut written = writer.value(0);
     if written.is_ok() && writer.at < minified.len() {
         written = Err(FormErrorKind::NotMinified);
     }
     let at = writer.at;
-    written.map_err(|kind| FormError {
-        pointer: json::pointer_at(minified, at),
-        kind,
-    })
+    written.map_err(|kind| FormError { pointer: json::pointer_at(minified, at), kind })
 }
 
 /// A recursive walk, as deep as the document: at most [`DEPTH_MAX`] and the
@@ -156,11 +142,7 @@ impl Writer<'_> {
             let key_end = self.out.len();
             self.expect(b':')?;
             self.value(depth + 1)?;
-            self.members.push(Member {
-                start: key_start,
-                key_end,
-                end: self.out.len(),
-            });
+            self.members.push(Member { start: key_start, key_end, end: self.out.len() });
         }
         let members = &self.members[first_member..];
         if !order::is_in_order(self.out, members, self.order) {
@@ -262,8 +244,7 @@ impl Writer<'_> {
 
     /// Copies `len` bytes that are known to be there.
     fn copy(&mut self, len: usize) {
-        self.out
-            .extend_from_slice(&self.input[self.at..self.at + len]);
+        self.out.extend_from_slice(&self.input[self.at..self.at + len]);
         self.at += len;
     }
 

@@ -66,10 +66,8 @@ fn append_data(
     order: KeyOrder,
     numbers: NumberPolicy,
 ) -> Result<(), FormError> {
-    canonical::append(out, data, order, numbers).map_err(|error| FormError {
-        pointer: format!("/data{}", error.pointer),
-        ..error
-    })
+    canonical::append(out, data, order, numbers)
+        .map_err(|error| FormError { pointer: format!("/data{}", error.pointer), ..error })
 }
 
 #[cfg(test)]
@@ -102,31 +100,14 @@ mod tests {
     #[test]
     fn pointers_start_with_data() {
         let refused = |data: &str| {
-            envelope(
-                "e",
-                "t",
-                0,
-                data.as_bytes(),
-                BodyForm::Jcs,
-                NumberPolicy::Refuse,
-            )
-            .unwrap_err()
+            envelope("e", "t", 0, data.as_bytes(), BodyForm::Jcs, NumberPolicy::Refuse).unwrap_err()
         };
         let kind = FormErrorKind::InexactInteger;
         assert_eq!(
             refused(r#"{"n":9007199254740993}"#),
-            FormError {
-                pointer: "/data/n".into(),
-                kind
-            }
+            FormError { pointer: "/data/n".into(), kind }
         );
-        assert_eq!(
-            refused("9007199254740993"),
-            FormError {
-                pointer: "/data".into(),
-                kind
-            }
-        );
+        assert_eq!(refused("9007199254740993"), FormError { pointer: "/data".into(), kind });
     }
 
     #[test]

@@ -82,9 +82,7 @@ pub fn minify_within(input: &[u8], outer_levels: usize) -> Result<Vec<u8>, JsonE
 }
 
 fn starts_with_byte_order_mark(input: &[u8]) -> bool {
-    [&b"\xEF\xBB\xBF"[..], b"\xFF\xFE", b"\xFE\xFF"]
-        .iter()
-        .any(|mark| input.starts_with(mark))
+    [&b"\xEF\xBB\xBF"[..], b"\xFF\xFE", b"\xFE\xFF"].iter().any(|mark| input.starts_with(mark))
 }
 
 /// The fault that stands first when the bytes stop being UTF-8 at `end`: whatever
@@ -105,11 +103,7 @@ struct Fault {
 
 impl Fault {
     fn new(offset: usize, kind: JsonErrorKind) -> Self {
-        Self {
-            offset,
-            place: offset,
-            kind,
-        }
+        Self { offset, place: offset, kind }
     }
 
     fn syntax(offset: usize, expected: &'static str) -> Self {
@@ -155,8 +149,7 @@ impl<'a> Pass<'a> {
             if self.value_is_complete()? {
                 self.is_after_constructor = false;
                 if !self.next_value_follows()? {
-                    self.out
-                        .extend_from_slice(&self.input[self.copied_to..self.at]);
+                    self.out.extend_from_slice(&self.input[self.copied_to..self.at]);
                     return Ok(self.out);
                 }
             }
@@ -247,19 +240,11 @@ impl<'a> Pass<'a> {
         let has_escapes = self.string()?;
         let key = &self.input[start + 1..self.at - 1];
         let is = |name: &[u8]| {
-            if has_escapes {
-                unescape(key).as_bytes() == name
-            } else {
-                key == name
-            }
+            if has_escapes { unescape(key).as_bytes() == name } else { key == name }
         };
         let is_forbidden = is(b"__proto__") || (self.constructors & 1 == 1 && is(b"prototype"));
         if is_forbidden {
-            return Err(Fault {
-                offset: start,
-                place: self.at,
-                kind: JsonErrorKind::ForbiddenKey,
-            });
+            return Err(Fault { offset: start, place: self.at, kind: JsonErrorKind::ForbiddenKey });
         }
         self.is_after_constructor = is(b"constructor");
         self.skip_space();
@@ -285,28 +270,16 @@ impl<'a> Pass<'a> {
                 }
                 Some(b'\\') => {
                     has_escapes = true;
-                    self.at +=
-                        string::escape_len(&self.input[self.at..]).map_err(|kind| Fault {
-                            offset: self.at,
-                            place: start,
-                            kind,
-                        })?;
+                    self.at += string::escape_len(&self.input[self.at..])
+                        .map_err(|kind| Fault { offset: self.at, place: start, kind })?;
                 }
                 Some(_) => {
                     let kind = JsonErrorKind::Syntax("a control character must be escaped");
-                    return Err(Fault {
-                        offset: self.at,
-                        place: start,
-                        kind,
-                    });
+                    return Err(Fault { offset: self.at, place: start, kind });
                 }
                 None => {
                     let kind = JsonErrorKind::Syntax("a string without its closing quote");
-                    return Err(Fault {
-                        offset: self.at,
-                        place: start,
-                        kind,
-                    });
+                    return Err(Fault { offset: self.at, place: start, kind });
                 }
             }
         }
@@ -354,11 +327,7 @@ impl<'a> Pass<'a> {
             return Ok(self.at - start);
         }
         let kind = JsonErrorKind::Syntax("expected a digit");
-        Err(Fault {
-            offset: start,
-            place: number_start,
-            kind,
-        })
+        Err(Fault { offset: start, place: number_start, kind })
     }
 
     fn literal(&mut self, word: &[u8]) -> Result<(), Fault> {
@@ -377,8 +346,7 @@ impl<'a> Pass<'a> {
     #[inline]
     fn skip_space(&mut self) {
         if let Some(b' ' | b'\n' | b'\r' | b'\t') = self.peek() {
-            self.out
-                .extend_from_slice(&self.input[self.copied_to..self.at]);
+            self.out.extend_from_slice(&self.input[self.copied_to..self.at]);
             while let Some(b' ' | b'\n' | b'\r' | b'\t') = self.peek() {
                 self.at += 1;
             }

@@ -56,16 +56,9 @@ fn shorten(text: &str) -> String {
     let magnitude = exponent
         .bytes()
         .filter(u8::is_ascii_digit)
-        .fold(0_i64, |sum, digit| {
-            sum.saturating_mul(10)
-                .saturating_add(i64::from(digit - b'0'))
-        });
+        .fold(0_i64, |sum, digit| sum.saturating_mul(10).saturating_add(i64::from(digit - b'0')));
     // the number is 0.{digits} × 10^point
-    let mut point = if is_negative_exponent {
-        -magnitude
-    } else {
-        magnitude
-    };
+    let mut point = if is_negative_exponent { -magnitude } else { magnitude };
     let mut digits = String::new();
     let mut has_more = false;
     let mut is_fraction = false;
@@ -141,20 +134,14 @@ mod tests {
         assert!(!is_finite("9".repeat(1_000_000).as_bytes()));
         assert!(is_finite(format!("0.{}", "9".repeat(1_000_000)).as_bytes()));
         assert!(!is_finite(b"1e99999999999999999999999"));
-        assert!(is_finite(
-            format!("{}e-99999999999999999999", "9".repeat(40_000)).as_bytes()
-        ));
+        assert!(is_finite(format!("{}e-99999999999999999999", "9".repeat(40_000)).as_bytes()));
     }
 
     #[test]
     fn integers_are_exact_or_not() {
         let check = |text: &str, expected: bool| {
             let value = value(text.as_bytes()).unwrap();
-            assert_eq!(
-                is_inexact_integer(text.as_bytes(), value),
-                expected,
-                "{text}"
-            );
+            assert_eq!(is_inexact_integer(text.as_bytes(), value), expected, "{text}");
         };
         check("9007199254740992", false);
         check("9007199254740993", true);

@@ -70,10 +70,7 @@ impl SigningProfile {
         Self {
             name: "standard".into(),
             body_form: BodyForm::Verbatim,
-            secret_format: SecretFormat {
-                prefix: "whsec_".into(),
-                key: KeyDerivation::Base64,
-            },
+            secret_format: SecretFormat { prefix: "whsec_".into(), key: KeyDerivation::Base64 },
             list_headers: ListHeaders {
                 id: "webhook-id".into(),
                 timestamp: "webhook-timestamp".into(),
@@ -82,9 +79,7 @@ impl SigningProfile {
             signature_list: SignatureList::PerSecret,
             hex_header: None,
             server_host_header: None,
-            timestamp_rule: TimestampRule::EventWhileYoungerThan {
-                age_ms: EVENT_TIME_AGE_MS_MAX,
-            },
+            timestamp_rule: TimestampRule::EventWhileYoungerThan { age_ms: EVENT_TIME_AGE_MS_MAX },
         }
     }
 
@@ -93,10 +88,7 @@ impl SigningProfile {
         Self {
             name: "automa".into(),
             body_form: BodyForm::Jcs,
-            secret_format: SecretFormat {
-                prefix: "atma_whsec_".into(),
-                key: KeyDerivation::Text,
-            },
+            secret_format: SecretFormat { prefix: "atma_whsec_".into(), key: KeyDerivation::Text },
             signature_list: SignatureList::Automa,
             server_host_header: Some("x-automa-server-host".into()),
             ..Self::standard()
@@ -108,10 +100,7 @@ impl SigningProfile {
         Self {
             name: "autonoma".into(),
             body_form: BodyForm::Ecma,
-            secret_format: SecretFormat {
-                prefix: "".into(),
-                key: KeyDerivation::Whole,
-            },
+            secret_format: SecretFormat { prefix: "".into(), key: KeyDerivation::Whole },
             hex_header: Some(HexHeader {
                 name: "x-autonoma-signature".into(),
                 value_prefix: "sha256=".into(),
@@ -122,9 +111,7 @@ impl SigningProfile {
 
     /// The built-in profile of a name.
     pub fn builtin(name: &str) -> Option<Self> {
-        [Self::standard(), Self::automa(), Self::autonoma()]
-            .into_iter()
-            .find(|p| p.name == name)
+        [Self::standard(), Self::automa(), Self::autonoma()].into_iter().find(|p| p.name == name)
     }
 
     /// The built-in profile whose secret format a secret has, for webhooks that
@@ -147,11 +134,7 @@ impl ListHeaders {
     /// `{prefix}id`, `{prefix}timestamp`, `{prefix}signature`, lower-cased.
     pub fn with_prefix(prefix: &str) -> Self {
         let name = |rest: &str| Cow::Owned(format!("{}{rest}", prefix.to_ascii_lowercase()));
-        Self {
-            id: name("id"),
-            timestamp: name("timestamp"),
-            signature: name("signature"),
-        }
+        Self { id: name("id"), timestamp: name("timestamp"), signature: name("signature") }
     }
 }
 
@@ -201,11 +184,7 @@ mod tests {
             (-1, 1_753_678_680),
             (-10_000, 1_753_678_670),
         ] {
-            assert_eq!(
-                rule.header_seconds(event_ms, event_ms + age_ms),
-                expected,
-                "{age_ms}"
-            );
+            assert_eq!(rule.header_seconds(event_ms, event_ms + age_ms), expected, "{age_ms}");
         }
         assert_eq!(
             TimestampRule::Attempt.header_seconds(event_ms, event_ms + 2_000),
@@ -220,9 +199,6 @@ mod tests {
         assert_eq!(headers.id, "acme-id");
         assert_eq!(headers.timestamp, "acme-timestamp");
         assert_eq!(headers.signature, "acme-signature");
-        assert_eq!(
-            ListHeaders::with_prefix("webhook-"),
-            SigningProfile::standard().list_headers
-        );
+        assert_eq!(ListHeaders::with_prefix("webhook-"), SigningProfile::standard().list_headers);
     }
 }

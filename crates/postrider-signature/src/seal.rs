@@ -67,10 +67,7 @@ impl SealingKey {
         let hash = hash.finalize();
         let mut id = [0; KEY_ID_BYTES];
         id.copy_from_slice(&hash[..KEY_ID_BYTES]);
-        Self {
-            id: KeyId(id),
-            cipher: XChaCha20Poly1305::new(key.into()),
-        }
+        Self { id: KeyId(id), cipher: XChaCha20Poly1305::new(key.into()) }
     }
 
     /// Reads a key as it stands in a setting or a file: standard Base64 of 32
@@ -93,10 +90,7 @@ impl SealingKey {
 
 impl SealingKeys {
     pub fn new(current: SealingKey) -> Self {
-        Self {
-            current,
-            older: Vec::new(),
-        }
+        Self { current, older: Vec::new() }
     }
 
     /// Adds a key that opens what it sealed before.
@@ -127,10 +121,7 @@ impl SealingKeys {
         sealed.extend_from_slice(&self.current.id.0);
         let aad = [&sealed, aad].concat();
         sealed.extend_from_slice(nonce);
-        let payload = Payload {
-            msg: plaintext,
-            aad: &aad,
-        };
+        let payload = Payload { msg: plaintext, aad: &aad };
         let ciphertext = self.current.cipher.encrypt(&XNonce::from(*nonce), payload);
         sealed.extend(ciphertext.map_err(|_| SealError::TooLong)?);
         Ok(sealed)
@@ -138,9 +129,8 @@ impl SealingKeys {
 
     /// Opens a value with the key that it names.
     pub fn open(&self, sealed: &[u8], aad: &[u8]) -> Result<Zeroizing<Vec<u8>>, SealError> {
-        let (header, ciphertext) = sealed
-            .split_first_chunk::<HEADER_BYTES>()
-            .ok_or(SealError::NotSealed)?;
+        let (header, ciphertext) =
+            sealed.split_first_chunk::<HEADER_BYTES>().ok_or(SealError::NotSealed)?;
         let id = key_id(sealed).ok_or(SealError::NotSealed)?;
         let key = std::iter::once(&self.current)
             .chain(&self.older)
@@ -150,13 +140,7 @@ impl SealingKeys {
         let nonce = nonce.try_into().map_err(|_| SealError::NotSealed)?;
         let aad = [named, aad].concat();
         key.cipher
-            .decrypt(
-                nonce,
-                Payload {
-                    msg: ciphertext,
-                    aad: &aad,
-                },
-            )
+            .decrypt(nonce, Payload { msg: ciphertext, aad: &aad })
             .map(Zeroizing::new)
             .map_err(|_| SealError::Altered { id })
     }
@@ -203,16 +187,11 @@ mod tests {
     #[test]
     fn what_is_sealed_opens_in_its_place_only() {
         let keys = SealingKeys::new(key(1));
-        let sealed = keys
-            .seal(b"whsec_x", b"ten_1/wh_1", &[9; NONCE_BYTES])
-            .unwrap();
+        let sealed = keys.seal(b"whsec_x", b"ten_1/wh_1", &[9; NONCE_BYTES]).unwrap();
         assert_eq!(&**keys.open(&sealed, b"ten_1/wh_1").unwrap(), b"whsec_x");
         let id = keys.current_id();
         assert_eq!(key_id(&sealed), Some(id));
-        assert_eq!(
-            keys.open(&sealed, b"ten_1/wh_2").unwrap_err(),
-            SealError::Altered { id }
-        );
+        assert_eq!(keys.open(&sealed, b"ten_1/wh_2").unwrap_err(), SealError::Altered { id });
         assert!(!sealed.windows(7).any(|w| w == b"whsec_x"));
     }
 
@@ -249,18 +228,8 @@ mod tests {
         for text in [&hex, &base64, &format!("{base64}\n")] {
             assert_eq!(SealingKey::parse(text).unwrap().id(), id);
         }
-        for text in [
-            "",
-            "x",
-            &hex[1..],
-            &STANDARD.encode([0; 31]),
-            &"zz".repeat(KEY_BYTES),
-        ] {
-            assert_eq!(
-                SealingKey::parse(text).unwrap_err(),
-                SealError::BadKey,
-                "{text}"
-            );
+        for text in ["", "x", &hex[1..], &STANDARD.encode([0; 31]), &"zz".repeat(KEY_BYTES)] {
+            assert_eq!(SealingKey::parse(text).unwrap_err(), SealError::BadKey, "{text}");
         }
     }
 
@@ -268,10 +237,7 @@ mod tests {
     fn a_key_never_shows_in_debug() {
         let shown = format!("{:?}", SealingKeys::new(key(0xAB)));
         assert!(shown.contains("redacted"), "{shown}");
-        assert!(
-            !shown.contains("abababab") && !shown.contains("171, 171"),
-            "{shown}"
-        );
+        assert!(!shown.contains("abababab") && !shown.contains("171, 171"), "{shown}");
     }
 
     #[test]

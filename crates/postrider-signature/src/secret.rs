@@ -126,10 +126,7 @@ impl Secret {
                 None => shared_key(after_prefix(text, &format.prefix)?)?,
             },
         };
-        Ok(Self {
-            text: Zeroizing::new(text.to_owned()),
-            key,
-        })
+        Ok(Self { text: Zeroizing::new(text.to_owned()), key })
     }
 
     /// Makes a secret of a format from random bytes, which `random` fills in:
@@ -166,10 +163,7 @@ impl Secret {
         let mut text = Zeroizing::new(String::with_capacity(PRIVATE_PREFIX.len() + 88));
         text.push_str(PRIVATE_PREFIX);
         STANDARD.encode_string(pair.to_bytes().as_ref(), &mut text);
-        Self {
-            text,
-            key: Key::Ed25519(Box::new(pair)),
-        }
+        Self { text, key: Key::Ed25519(Box::new(pair)) }
     }
 
     /// The text of the secret, for storing it sealed and showing it to its owner.
@@ -194,10 +188,7 @@ impl Secret {
 
 impl Key {
     fn shared(key: &[u8], decoded: Option<HmacKey>) -> Self {
-        Self::Hmac(Box::new(HmacKeys {
-            own: hmac_key(key),
-            decoded,
-        }))
+        Self::Hmac(Box::new(HmacKeys { own: hmac_key(key), decoded }))
     }
 }
 
@@ -218,21 +209,12 @@ impl fmt::Debug for Secret {
 fn after_prefix<'a>(text: &'a str, prefix: &str) -> Result<&'a str, SecretError> {
     let key = text
         .strip_prefix(prefix)
-        .ok_or_else(|| SecretError::WrongPrefix {
-            expected: prefix.to_owned(),
-        })?;
-    if key.is_empty() {
-        Err(SecretError::Empty)
-    } else {
-        Ok(key)
-    }
+        .ok_or_else(|| SecretError::WrongPrefix { expected: prefix.to_owned() })?;
+    if key.is_empty() { Err(SecretError::Empty) } else { Ok(key) }
 }
 
 fn decode(text: &str) -> Result<Zeroizing<Vec<u8>>, SecretError> {
-    STANDARD
-        .decode(text)
-        .map(Zeroizing::new)
-        .map_err(|_| SecretError::NotBase64)
+    STANDARD.decode(text).map(Zeroizing::new).map_err(|_| SecretError::NotBase64)
 }
 
 fn shared_key(text: &str) -> Result<Key, SecretError> {

@@ -37,9 +37,7 @@ pub fn sign<'p>(
     content: &Content<'_>,
 ) -> Vec<(&'p str, String)> {
     let secrets = || std::iter::once(current).chain(older.iter().copied());
-    let seconds = profile
-        .timestamp_rule
-        .header_seconds(content.event_time_ms, content.now_ms);
+    let seconds = profile.timestamp_rule.header_seconds(content.event_time_ms, content.now_ms);
     let mut signatures: Vec<String> = Vec::with_capacity(3);
     match profile.signature_list {
         SignatureList::PerSecret => {
@@ -70,10 +68,7 @@ pub fn sign<'p>(
     if let Some(header) = &profile.hex_header
         && let Some(mac) = secrets().find_map(|secret| body_mac(secret, content.body))
     {
-        headers.push((
-            &header.name,
-            format!("{}{}", header.value_prefix, hex(&mac)),
-        ));
+        headers.push((&header.name, format!("{}{}", header.value_prefix, hex(&mac))));
     }
     if let (Some(name), Some(host)) = (&profile.server_host_header, content.server_host) {
         headers.push((name, host.to_owned()));
@@ -86,29 +81,22 @@ fn signature(secret: &Secret, content: &Content<'_>, seconds: i64) -> String {
     match secret.key() {
         Key::Hmac(keys) => shared_signature(&keys.own, content, seconds),
         #[cfg(feature = "ed25519")]
-        Key::Ed25519(pair) => element(
-            "v1a,",
-            &pair.sign(&signed_text(content.id, seconds, content.body)),
-        ),
+        Key::Ed25519(pair) => {
+            element("v1a,", &pair.sign(&signed_text(content.id, seconds, content.body)))
+        }
     }
 }
 
 fn decoded_signature(secret: &Secret, content: &Content<'_>, seconds: i64) -> Option<String> {
     match secret.key() {
-        Key::Hmac(keys) => keys
-            .decoded
-            .as_ref()
-            .map(|key| shared_signature(key, content, seconds)),
+        Key::Hmac(keys) => keys.decoded.as_ref().map(|key| shared_signature(key, content, seconds)),
         #[cfg(feature = "ed25519")]
         Key::Ed25519(_) => None,
     }
 }
 
 fn shared_signature(key: &HmacKey, content: &Content<'_>, seconds: i64) -> String {
-    element(
-        "v1,",
-        &mac_of_content(key, content.id, seconds, content.body),
-    )
+    element("v1,", &mac_of_content(key, content.id, seconds, content.body))
 }
 
 #[cfg_attr(
@@ -138,8 +126,5 @@ fn element(scheme: &str, signature: &[u8]) -> String {
 
 fn hex(bytes: &[u8]) -> String {
     let digit = |value: u8| char::from(b"0123456789abcdef"[usize::from(value)]);
-    bytes
-        .iter()
-        .flat_map(|byte| [digit(byte >> 4), digit(byte & 15)])
-        .collect()
+    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }

@@ -37,20 +37,7 @@ pub fn parse(text: &str) -> Result<i64, TimestampError> {
 }
 
 fn parse_bytes(text: &[u8]) -> Option<i64> {
-    let &[
-        y1,
-        y2,
-        y3,
-        y4,
-        b'-',
-        mo1,
-        mo2,
-        b'-',
-        d1,
-        d2,
-        b'T' | b't' | b' ',
-        ref time @ ..,
-    ] = text
+    let &[y1, y2, y3, y4, b'-', mo1, mo2, b'-', d1, d2, b'T' | b't' | b' ', ref time @ ..] = text
     else {
         return None;
     };
@@ -98,9 +85,7 @@ fn offset_minutes(zone: &[u8]) -> Option<i64> {
 }
 
 fn digits(text: &[u8]) -> Option<i64> {
-    text.iter().try_fold(0, |sum, b| {
-        b.is_ascii_digit().then(|| sum * 10 + i64::from(b - b'0'))
-    })
+    text.iter().try_fold(0, |sum, b| b.is_ascii_digit().then(|| sum * 10 + i64::from(b - b'0')))
 }
 
 fn days_in_month(year: i64, month: i64) -> i64 {
@@ -167,10 +152,7 @@ mod tests {
         };
         check("2025-07-28T04:58:00.999Z", "2025-07-28T04:58:00.999Z");
         check("2025-07-28t04:58:00z", "2025-07-28T04:58:00.000Z");
-        check(
-            "2025-07-28 04:58:00.9999999999999999999Z",
-            "2025-07-28T04:58:00.999Z",
-        );
+        check("2025-07-28 04:58:00.9999999999999999999Z", "2025-07-28T04:58:00.999Z");
         check("2025-07-28T04:58:00.5+05:30", "2025-07-27T23:28:00.500Z");
         check("2025-07-28T04:58:00-23:59", "2025-07-29T04:57:00.000Z");
         check("1969-12-31T23:59:59.9999Z", "1969-12-31T23:59:59.999Z");

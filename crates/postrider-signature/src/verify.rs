@@ -83,10 +83,7 @@ pub fn verify<'h>(
 ) -> Result<Verified, VerifyError> {
     let names = &profile.list_headers;
     let Some(list) = header(&names.signature) else {
-        let hex = profile
-            .hex_header
-            .as_ref()
-            .and_then(|h| Some((h, header(&h.name)?)));
+        let hex = profile.hex_header.as_ref().and_then(|h| Some((h, header(&h.name)?)));
         return match hex {
             Some((name, value)) => verify_hex(name, value, keys, body, now_ms, tolerance),
             None => Err(VerifyError::MissingHeader(names.signature.to_string())),
@@ -111,35 +108,24 @@ pub fn verify<'h>(
         if let Err(error) = tolerance.check(claim.seconds, now_ms) {
             age_error.get_or_insert(error);
         } else if keys.iter().any(|key| signatures.hold(*key, &claim)) {
-            return Ok(Verified {
-                id: claim.id,
-                timestamp_seconds: claim.seconds,
-            });
+            return Ok(Verified { id: claim.id, timestamp_seconds: claim.seconds });
         } else {
             is_any_in_time = true;
         }
     }
-    Err(age_error
-        .filter(|_| !is_any_in_time)
-        .unwrap_or(VerifyError::NoMatch))
+    Err(age_error.filter(|_| !is_any_in_time).unwrap_or(VerifyError::NoMatch))
 }
 
 impl Tolerance {
     /// So many seconds to either side.
     pub fn seconds(seconds: u32) -> Self {
-        Self {
-            past_seconds: seconds.into(),
-            future_seconds: seconds.into(),
-        }
+        Self { past_seconds: seconds.into(), future_seconds: seconds.into() }
     }
 
     /// Accepts every age: a delivery once seen can be replayed for ever, so
     /// remember the ids.
     pub fn danger_any_age() -> Self {
-        Self {
-            past_seconds: i64::MAX,
-            future_seconds: i64::MAX,
-        }
+        Self { past_seconds: i64::MAX, future_seconds: i64::MAX }
     }
 
     fn check(self, seconds: i64, now_ms: i64) -> Result<(), VerifyError> {
@@ -201,11 +187,7 @@ fn claim_in_headers<'a, 'h>(
         .filter(|text| text.bytes().all(|b| b.is_ascii_digit()))
         .and_then(|text| text.parse().ok())
         .ok_or_else(|| malformed(&names.timestamp))?;
-    Ok(Claim {
-        id: id.to_owned(),
-        seconds,
-        body: Cow::Borrowed(body),
-    })
+    Ok(Claim { id: id.to_owned(), seconds, body: Cow::Borrowed(body) })
 }
 
 /// What Automa's SDKs may have signed: the body as it is or with sorted keys,
@@ -214,19 +196,11 @@ fn claims_in_body(body: &[u8]) -> Vec<Claim<'_>> {
     let Some((minified, id, seconds)) = read_body(body) else {
         return Vec::new();
     };
-    let mut claims = vec![Claim {
-        id: id.clone(),
-        seconds,
-        body: Cow::Borrowed(body),
-    }];
+    let mut claims = vec![Claim { id: id.clone(), seconds, body: Cow::Borrowed(body) }];
     if let Ok(sorted) = canonical::jcs(&minified, NumberPolicy::Round)
         && *sorted != *body
     {
-        claims.push(Claim {
-            id,
-            seconds,
-            body: Cow::Owned(sorted.into_owned()),
-        });
+        claims.push(Claim { id, seconds, body: Cow::Owned(sorted.into_owned()) });
     }
     claims
 }
@@ -239,9 +213,7 @@ fn read_body(body: &[u8]) -> Option<(Vec<u8>, String, i64)> {
         Some(json::unescape(quoted.strip_prefix(b"\"")?.strip_suffix(b"\"")?).into_owned())
     };
     let id = text("id").filter(|id| is_joinable(id))?;
-    let seconds = timestamp::parse(&text("timestamp")?)
-        .ok()?
-        .div_euclid(1_000);
+    let seconds = timestamp::parse(&text("timestamp")?).ok()?.div_euclid(1_000);
     Some((minified, id, seconds))
 }
 
@@ -273,10 +245,7 @@ fn verify_hex(
         VerifyKey::Public(_) => false,
     };
     if keys.iter().any(is_match) {
-        Ok(Verified {
-            id,
-            timestamp_seconds: seconds,
-        })
+        Ok(Verified { id, timestamp_seconds: seconds })
     } else {
         Err(VerifyError::NoMatch)
     }
@@ -332,13 +301,12 @@ impl Signatures {
     fn hold(&self, key: VerifyKey<'_>, claim: &Claim<'_>) -> bool {
         match key {
             VerifyKey::Secret(secret) => match secret.key() {
-                Key::Hmac(keys) => [Some(&keys.own), keys.decoded.as_ref()]
-                    .into_iter()
-                    .flatten()
-                    .any(|key| {
+                Key::Hmac(keys) => {
+                    [Some(&keys.own), keys.decoded.as_ref()].into_iter().flatten().any(|key| {
                         let mac = mac_of_content(key, &claim.id, claim.seconds, &claim.body);
                         self.v1.iter().any(|signature| mac.ct_eq(signature).into())
-                    }),
+                    })
+                }
                 #[cfg(feature = "ed25519")]
                 Key::Ed25519(pair) => self.hold_public(&pair.public_key(), claim),
             },
@@ -350,8 +318,6 @@ impl Signatures {
     #[cfg(feature = "ed25519")]
     fn hold_public(&self, key: &PublicKey, claim: &Claim<'_>) -> bool {
         let text = signed_text(&claim.id, claim.seconds, &claim.body);
-        self.v1a
-            .iter()
-            .any(|signature| key.has_signed(&text, signature))
+        self.v1a.iter().any(|signature| key.has_signed(&text, signature))
     }
 }

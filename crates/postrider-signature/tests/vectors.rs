@@ -24,31 +24,16 @@ fn parse(profile: &SigningProfile, text: &str) -> Secret {
 /// The value of one header of a delivery signed at the second of its event.
 fn signed(profile: &SigningProfile, secret: &str, content: &Content<'_>, name: &str) -> String {
     let headers = sign(profile, &parse(profile, secret), &[], content);
-    headers
-        .into_iter()
-        .find(|(n, _)| *n == name)
-        .expect("the header")
-        .1
+    headers.into_iter().find(|(n, _)| *n == name).expect("the header").1
 }
 
 fn check_standard(secret: &str, id: &str, seconds: i64, body: &str, expected: &str) {
     let profile = SigningProfile::standard();
     let now_ms = seconds * 1_000;
-    let content = Content {
-        id,
-        event_time_ms: now_ms,
-        now_ms,
-        body: body.as_bytes(),
-        server_host: None,
-    };
-    assert_eq!(
-        signed(&profile, secret, &content, "webhook-signature"),
-        expected
-    );
-    assert_eq!(
-        signed(&profile, secret, &content, "webhook-timestamp"),
-        seconds.to_string()
-    );
+    let content =
+        Content { id, event_time_ms: now_ms, now_ms, body: body.as_bytes(), server_host: None };
+    assert_eq!(signed(&profile, secret, &content, "webhook-signature"), expected);
+    assert_eq!(signed(&profile, secret, &content, "webhook-timestamp"), seconds.to_string());
     assert_eq!(signed(&profile, secret, &content, "webhook-id"), id);
 }
 
@@ -90,9 +75,7 @@ fn ed25519_vector_with_a_64_and_a_32_byte_key() {
             "v1a,hnO3f9T8Ytu9HwrXslvumlUpqtNVqkhqw/enGzPCXe5BdqzCInXqYXFymVJaA7AZdpXwVLPo3mNl8EM+m7TBAg==",
         );
         assert_eq!(
-            parse(&SigningProfile::standard(), secret)
-                .public_text()
-                .unwrap(),
+            parse(&SigningProfile::standard(), secret).public_text().unwrap(),
             "whpk_1SiA4o9hyqTCpIqC5V9HUakiiaeACeqfZTInDBbOir4="
         );
     }
@@ -109,10 +92,7 @@ fn what_automas_python_sdk_signs_is_accepted() {
     let now_ms = timestamp::parse("2023-10-01T00:04:00Z").unwrap();
     let keys = [VerifyKey::from(&secret)];
     let verified = verify(&profile, &keys, header, body, now_ms, Tolerance::default()).unwrap();
-    assert_eq!(
-        (verified.id.as_str(), verified.timestamp_seconds),
-        ("1", now_ms / 1_000 - 240)
-    );
+    assert_eq!((verified.id.as_str(), verified.timestamp_seconds), ("1", now_ms / 1_000 - 240));
 }
 
 #[test]
@@ -124,22 +104,13 @@ fn automa_header_of_a_first_attempt_holds_two_signatures() {
 #[test]
 fn automa_header_of_a_retry_holds_three_signatures() {
     let list = automa_list(EVENT_MS_A + 600_000);
-    assert_eq!(
-        list,
-        format!("{TEXT_AT_EVENT} {TEXT_AT_RETRY} {DECODED_AT_RETRY}")
-    );
+    assert_eq!(list, format!("{TEXT_AT_EVENT} {TEXT_AT_RETRY} {DECODED_AT_RETRY}"));
 }
 
 fn automa_list(now_ms: i64) -> String {
     let body = BODY_A.as_bytes();
     let host = Some("https://postrider.example");
-    let content = Content {
-        id: ID_A,
-        event_time_ms: EVENT_MS_A,
-        now_ms,
-        body,
-        server_host: host,
-    };
+    let content = Content { id: ID_A, event_time_ms: EVENT_MS_A, now_ms, body, server_host: host };
     let profile = SigningProfile::automa();
     assert_eq!(
         signed(&profile, SECRET_A, &content, "x-automa-server-host"),
@@ -152,20 +123,9 @@ fn automa_list(now_ms: i64) -> String {
 fn autonoma_vector() {
     let profile = SigningProfile::autonoma();
     let body = BODY_B.as_bytes();
-    let content = Content {
-        id: "evt_1",
-        event_time_ms: 0,
-        now_ms: 0,
-        body,
-        server_host: None,
-    };
+    let content = Content { id: "evt_1", event_time_ms: 0, now_ms: 0, body, server_host: None };
     assert_eq!(
-        signed(
-            &profile,
-            "your-webhook-secret",
-            &content,
-            "x-autonoma-signature"
-        ),
+        signed(&profile, "your-webhook-secret", &content, "x-autonoma-signature"),
         "sha256=f5b542bad11519387371148534d767700b5df4619cef55e6be019c5289742ebc"
     );
 }
@@ -179,14 +139,7 @@ fn body_a_is_what_the_automa_profile_makes() {
     let data = json::minify(data.as_bytes()).unwrap();
     let form = SigningProfile::automa().body_form;
     assert_eq!(form, BodyForm::Jcs);
-    let body = envelope(
-        ID_A,
-        "task.created",
-        EVENT_MS_A,
-        &data,
-        form,
-        NumberPolicy::Refuse,
-    );
+    let body = envelope(ID_A, "task.created", EVENT_MS_A, &data, form, NumberPolicy::Refuse);
     assert_eq!(String::from_utf8(body.unwrap()).unwrap(), BODY_A);
     assert_eq!(BODY_A.len(), 349);
     assert_eq!(timestamp::parse("2025-07-28T04:58:00.999Z"), Ok(EVENT_MS_A));

@@ -22,10 +22,7 @@ pub(crate) fn plain_run(input: &[u8], mut at: usize) -> usize {
         }
         at += 8;
     }
-    while input
-        .get(at)
-        .is_some_and(|&b| b != b'"' && b != b'\\' && b >= b' ')
-    {
+    while input.get(at).is_some_and(|&b| b != b'"' && b != b'\\' && b >= b' ') {
         at += 1;
     }
     at
@@ -48,9 +45,7 @@ pub(crate) fn escape_len(text: &[u8]) -> Result<usize, JsonErrorKind> {
     match text.get(1) {
         Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => Ok(2),
         Some(b'u') => match unicode_escape(text) {
-            None => Err(JsonErrorKind::Syntax(
-                "expected four hex digits after `\\u`",
-            )),
+            None => Err(JsonErrorKind::Syntax("expected four hex digits after `\\u`")),
             Some(0xD800..=0xDBFF) => match unicode_escape(&text[6..]) {
                 Some(0xDC00..=0xDFFF) => Ok(12),
                 _ => Err(JsonErrorKind::LoneSurrogate),
@@ -131,11 +126,7 @@ impl<'a> Iterator for Pieces<'a> {
     type Item = Piece<'a>;
 
     fn next(&mut self) -> Option<Piece<'a>> {
-        let run = self
-            .0
-            .iter()
-            .position(|&b| b == b'\\')
-            .unwrap_or(self.0.len());
+        let run = self.0.iter().position(|&b| b == b'\\').unwrap_or(self.0.len());
         if run > 0 {
             let (plain, rest) = self.0.split_at(run);
             self.0 = rest;
@@ -159,10 +150,7 @@ fn escaped_char(escape: &[u8]) -> char {
         Some(b'r') => '\r',
         Some(b't') => '\t',
         Some(b'u') => {
-            let units = [
-                unicode_escape(escape),
-                escape.get(6..).and_then(unicode_escape),
-            ];
+            let units = [unicode_escape(escape), escape.get(6..).and_then(unicode_escape)];
             char::decode_utf16(units.into_iter().flatten())
                 .next()
                 .and_then(Result::ok)
@@ -216,15 +204,7 @@ mod tests {
 
     #[test]
     fn broken_escapes_never_panic() {
-        for raw in [
-            &b"\\"[..],
-            b"\\u",
-            b"\\u12",
-            b"\\ud800",
-            b"\\ud800\\u12",
-            b"\\\xff",
-            b"a\\q",
-        ] {
+        for raw in [&b"\\"[..], b"\\u", b"\\u12", b"\\ud800", b"\\ud800\\u12", b"\\\xff", b"a\\q"] {
             assert!(!unescape(raw).is_empty());
         }
     }

@@ -19,25 +19,10 @@ fn white_space_goes_and_nothing_else_changes() {
     let input =
         " {\r\n\t\"a b\" : [ 1.0 , -0 , 1E+3 , \"\\u00e9 \\/\" ] , \"\" : { } ,\"c\": [ ] } \n";
     let expected = "{\"a b\":[1.0,-0,1E+3,\"\\u00e9 \\/\"],\"\":{},\"c\":[]}";
-    assert_eq!(
-        String::from_utf8(minify(input.as_bytes()).unwrap()).unwrap(),
-        expected
-    );
-    for text in [
-        "null",
-        "true",
-        "false",
-        "0",
-        "\"\"",
-        "\"é😀\u{7f}\u{2028}\"",
-        "[]",
-        "{}",
-    ] {
+    assert_eq!(String::from_utf8(minify(input.as_bytes()).unwrap()).unwrap(), expected);
+    for text in ["null", "true", "false", "0", "\"\"", "\"é😀\u{7f}\u{2028}\"", "[]", "{}"] {
         assert_eq!(minify(text.as_bytes()).unwrap(), text.as_bytes());
-        assert_eq!(
-            minify(format!(" {text}\t").as_bytes()).unwrap(),
-            text.as_bytes()
-        );
+        assert_eq!(minify(format!(" {text}\t").as_bytes()).unwrap(), text.as_bytes());
     }
 }
 
@@ -98,11 +83,7 @@ fn what_is_not_json_is_a_syntax_error() {
         "[1 2]",
         "\u{feff}{}",
     ] {
-        assert!(
-            matches!(kind(text), JsonErrorKind::Syntax(_)),
-            "{text:?}: {}",
-            kind(text)
-        );
+        assert!(matches!(kind(text), JsonErrorKind::Syntax(_)), "{text:?}: {}", kind(text));
     }
     for mark in [&b"\xFF\xFE{\0}\0"[..], b"\xFE\xFF\0{\0}"] {
         assert!(matches!(kind(mark), JsonErrorKind::Syntax(_)));
@@ -112,72 +93,27 @@ fn what_is_not_json_is_a_syntax_error() {
 #[test]
 fn each_cause_has_its_kind_and_place() {
     let check = |input: &[u8], pointer: &str, offset: usize, kind: JsonErrorKind| {
-        assert_eq!(
-            refusal(input),
-            (pointer.to_owned(), offset, kind),
-            "{}",
-            input.escape_ascii()
-        );
+        assert_eq!(refusal(input), (pointer.to_owned(), offset, kind), "{}", input.escape_ascii());
     };
-    check(
-        br#"{"a":[1e400]}"#,
-        "/a/0",
-        6,
-        JsonErrorKind::NumberOverflow,
-    );
+    check(br#"{"a":[1e400]}"#, "/a/0", 6, JsonErrorKind::NumberOverflow);
     check(br#"{"a":-1e309}"#, "/a", 5, JsonErrorKind::NumberOverflow);
     check(br#"{"a":"x\ud800"}"#, "/a", 7, JsonErrorKind::LoneSurrogate);
-    check(
-        br#"{"a":["\udc00"]}"#,
-        "/a/0",
-        7,
-        JsonErrorKind::LoneSurrogate,
-    );
-    check(
-        br#"["\ud83d\u0041"]"#,
-        "/0",
-        2,
-        JsonErrorKind::LoneSurrogate,
-    );
+    check(br#"{"a":["\udc00"]}"#, "/a/0", 7, JsonErrorKind::LoneSurrogate);
+    check(br#"["\ud83d\u0041"]"#, "/0", 2, JsonErrorKind::LoneSurrogate);
     check(br#"{"\ud800":1}"#, "", 2, JsonErrorKind::LoneSurrogate);
-    check(
-        b"{\"a\":[1,\"\xED\xA0\x80\"]}",
-        "/a/1",
-        9,
-        JsonErrorKind::InvalidUtf8,
-    );
+    check(b"{\"a\":[1,\"\xED\xA0\x80\"]}", "/a/1", 9, JsonErrorKind::InvalidUtf8);
     check(b"\xff", "", 0, JsonErrorKind::InvalidUtf8);
-    check(
-        br#"{"a":{"__proto__":1}}"#,
-        "/a/__proto__",
-        6,
-        JsonErrorKind::ForbiddenKey,
-    );
-    check(
-        br#"{"\u005f_proto_\u005F":1}"#,
-        "/__proto__",
-        1,
-        JsonErrorKind::ForbiddenKey,
-    );
+    check(br#"{"a":{"__proto__":1}}"#, "/a/__proto__", 6, JsonErrorKind::ForbiddenKey);
+    check(br#"{"\u005f_proto_\u005F":1}"#, "/__proto__", 1, JsonErrorKind::ForbiddenKey);
     let pointer = "/constructor/prototype";
-    check(
-        br#"{"constructor":{"a":1,"prototype":1}}"#,
-        pointer,
-        22,
-        JsonErrorKind::ForbiddenKey,
-    );
+    check(br#"{"constructor":{"a":1,"prototype":1}}"#, pointer, 22, JsonErrorKind::ForbiddenKey);
     check(
         br#"{"constructo\u0072":{"prot\u006ftype":1}}"#,
         pointer,
         21,
         JsonErrorKind::ForbiddenKey,
     );
-    check(
-        br#"{"a":1 "b":2}"#,
-        "/a",
-        7,
-        JsonErrorKind::Syntax("expected `,` or `}`"),
-    );
+    check(br#"{"a":1 "b":2}"#, "/a", 7, JsonErrorKind::Syntax("expected `,` or `}`"));
 }
 
 #[test]
@@ -208,10 +144,7 @@ fn harmless_keys_pass() {
 fn depth_is_bounded_and_refused_cheaply() {
     for (open, close) in [("[", "]"), ("{\"a\":", "}")] {
         assert!(minify(nested(open, close, DEPTH_MAX).as_bytes()).is_ok());
-        assert_eq!(
-            kind(nested(open, close, DEPTH_MAX + 1)),
-            JsonErrorKind::TooDeep
-        );
+        assert_eq!(kind(nested(open, close, DEPTH_MAX + 1)), JsonErrorKind::TooDeep);
         assert_eq!(kind(nested(open, close, 100_000)), JsonErrorKind::TooDeep);
         let within = |depth, outer| minify_within(nested(open, close, depth).as_bytes(), outer);
         assert!(within(DEPTH_MAX + 2, 2).is_ok());
@@ -225,23 +158,14 @@ fn depth_is_bounded_and_refused_cheaply() {
 
 #[test]
 fn numbers_are_checked_at_the_edge_of_a_double() {
-    for text in [
-        "1.7976931348623157e308",
-        "-1.7976931348623158e308",
-        "1e-400",
-        "0e999999",
-    ] {
+    for text in ["1.7976931348623157e308", "-1.7976931348623158e308", "1e-400", "0e999999"] {
         assert!(minify(text.as_bytes()).is_ok(), "{text}");
     }
     let big = |digits: usize| "9".repeat(digits);
     assert!(minify(big(308).as_bytes()).is_ok());
-    for text in [
-        "1.7976931348623159e308",
-        "1e309",
-        "1E+0400",
-        &big(309),
-        &format!("{}e200", big(200)),
-    ] {
+    for text in
+        ["1.7976931348623159e308", "1e309", "1E+0400", &big(309), &format!("{}e200", big(200))]
+    {
         assert_eq!(kind(text), JsonErrorKind::NumberOverflow, "{text}");
     }
     assert_eq!(kind(big(1_000_000)), JsonErrorKind::NumberOverflow);

@@ -16,14 +16,10 @@ impl PublicKey {
     pub fn parse(text: &str) -> Result<Self, SecretError> {
         let key = text
             .strip_prefix(PUBLIC_PREFIX)
-            .ok_or_else(|| SecretError::WrongPrefix {
-                expected: PUBLIC_PREFIX.to_owned(),
-            })?;
+            .ok_or_else(|| SecretError::WrongPrefix { expected: PUBLIC_PREFIX.to_owned() })?;
         let bytes = STANDARD.decode(key).map_err(|_| SecretError::NotBase64)?;
         let bytes = bytes.try_into().map_err(|_| SecretError::BadPublicKey)?;
-        VerifyingKey::from_bytes(&bytes)
-            .map(Self)
-            .map_err(|_| SecretError::BadPublicKey)
+        VerifyingKey::from_bytes(&bytes).map(Self).map_err(|_| SecretError::BadPublicKey)
     }
 
     /// The key as `whpk_…`.
@@ -48,9 +44,7 @@ impl SigningPair {
 
     /// From a 32-byte seed, or the seed and its public key.
     pub(super) fn from_bytes(bytes: &[u8]) -> Result<Self, SecretError> {
-        let (seed, public) = bytes
-            .split_first_chunk()
-            .ok_or(SecretError::BadPrivateKey)?;
+        let (seed, public) = bytes.split_first_chunk().ok_or(SecretError::BadPrivateKey)?;
         let pair = Self::from_seed(seed);
         // A signature made with a foreign public key gives the private one away
         if public.is_empty() || public == pair.0.verifying_key().as_bytes() {

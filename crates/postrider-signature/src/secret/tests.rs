@@ -41,35 +41,17 @@ fn errors_name_the_cause() {
         ("whsec_", SecretError::Empty),
         ("whsec_!!!!", SecretError::NotBase64),
         // no padding, and the alphabet of URLs
-        (
-            "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaS",
-            SecretError::NotBase64,
-        ),
-        (
-            "whsec_-_KQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
-            SecretError::NotBase64,
-        ),
-        (
-            "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
-            SecretError::WrongPrefix { expected },
-        ),
-        (
-            "whpk_1SiA4o9hyqTCpIqC5V9HUakiiaeACeqfZTInDBbOir4=",
-            SecretError::PublicKey,
-        ),
+        ("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaS", SecretError::NotBase64),
+        ("whsec_-_KQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", SecretError::NotBase64),
+        ("MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", SecretError::WrongPrefix { expected }),
+        ("whpk_1SiA4o9hyqTCpIqC5V9HUakiiaeACeqfZTInDBbOir4=", SecretError::PublicKey),
         (&"x".repeat(1_025), SecretError::TooLong),
     ] {
         assert_eq!(parse(&standard, text).unwrap_err(), error, "{text}");
     }
     let automa = SigningProfile::automa();
-    assert_eq!(
-        parse(&automa, "atma_whsec_").unwrap_err(),
-        SecretError::Empty
-    );
-    assert!(matches!(
-        parse(&automa, "whsec_x").unwrap_err(),
-        SecretError::WrongPrefix { .. }
-    ));
+    assert_eq!(parse(&automa, "atma_whsec_").unwrap_err(), SecretError::Empty);
+    assert!(matches!(parse(&automa, "whsec_x").unwrap_err(), SecretError::WrongPrefix { .. }));
 }
 
 #[test]
@@ -93,10 +75,7 @@ fn made_secrets_have_the_form_that_every_library_loads() {
         let key = secret.expose().strip_prefix(prefix).unwrap();
         assert_eq!(key.len(), 44);
         assert!(STANDARD.decode(key).unwrap().len() >= 32);
-        assert_ne!(
-            secret,
-            Secret::generate(&profile.secret_format, &mut random)
-        );
+        assert_ne!(secret, Secret::generate(&profile.secret_format, &mut random));
         assert_eq!(secret, parse(&profile, secret.expose()).unwrap());
     }
 }
@@ -112,15 +91,9 @@ fn a_secret_never_shows_in_debug() {
 fn ed25519_keys_are_read_from_32_and_64_bytes() {
     let standard = SigningProfile::standard();
     let secret = Secret::generate_ed25519(&mut counter());
-    let bytes = STANDARD
-        .decode(secret.expose().strip_prefix("whsk_").unwrap())
-        .unwrap();
+    let bytes = STANDARD.decode(secret.expose().strip_prefix("whsk_").unwrap()).unwrap();
     assert_eq!(bytes.len(), 64);
-    let short = parse(
-        &standard,
-        &format!("whsk_{}", STANDARD.encode(&bytes[..32])),
-    )
-    .unwrap();
+    let short = parse(&standard, &format!("whsk_{}", STANDARD.encode(&bytes[..32]))).unwrap();
     let long = parse(&standard, secret.expose()).unwrap();
     assert_eq!(short.public_text(), secret.public_text());
     assert_eq!(long.public_text(), secret.public_text());
@@ -131,10 +104,7 @@ fn ed25519_keys_are_read_from_32_and_64_bytes() {
     foreign[63] ^= 1;
     for bad in [&foreign[..], &bytes[..31], &bytes[..33], &[]] {
         let text = format!("whsk_{}", STANDARD.encode(bad));
-        assert_eq!(
-            parse(&standard, &text).unwrap_err(),
-            SecretError::BadPrivateKey
-        );
+        assert_eq!(parse(&standard, &text).unwrap_err(), SecretError::BadPrivateKey);
     }
     assert!(PublicKey::parse("whpk_AAAA").is_err());
     assert!(PublicKey::parse("whsec_AAAA").is_err());
