@@ -16,8 +16,8 @@ use crate::json::{self, DEPTH_MAX};
 use crate::number;
 use order::Member;
 
-/// What becomes of an integer that a double can't hold exactly, such as
-/// 9007199254740993: JavaScript would silently read another one.
+/// What becomes of an integer in plain digits that a double can't hold exactly,
+/// such as 9007199254740993: JavaScript would silently read another one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum NumberPolicy {
     /// The document is refused.

@@ -4,7 +4,8 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
 /// A key that has been taken in already: signing with a clone of it saves two of
-/// the four hash blocks of a short text. Zeroized when dropped.
+/// the four hash blocks of a short text. Zeroized when dropped
+/// (what building it leaves on the stack is not).
 pub(crate) type HmacKey = Hmac<Sha256>;
 
 pub(crate) fn hmac_key(key: &[u8]) -> HmacKey {
@@ -25,4 +26,21 @@ pub(crate) fn mac_of_body(key: &HmacKey, body: &[u8]) -> [u8; 32] {
     let mut mac = key.clone();
     mac.update(body);
     mac.finalize().into_bytes().into()
+}
+
+#[cfg(test)]
+mod tests {
+    use zeroize::ZeroizeOnDrop;
+
+    /// Fails to compile when a dependency's feature that zeroizes goes missing.
+    #[test]
+    fn keys_are_zeroized_when_dropped() {
+        fn check<T: ZeroizeOnDrop>() {}
+        // an HMAC state is two of SHA-256's; the type itself carries no mark
+        check::<sha2::Sha256>();
+        #[cfg(feature = "ed25519")]
+        check::<ed25519_dalek::SigningKey>();
+        #[cfg(feature = "seal")]
+        check::<chacha20poly1305::XChaCha20Poly1305>();
+    }
 }

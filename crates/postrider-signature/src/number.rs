@@ -28,9 +28,8 @@ pub(crate) fn value(text: &[u8]) -> Option<f64> {
 
 /// Writes the double as ECMAScript's `Number::toString` does, and -0 as `0`.
 pub(crate) fn write(out: &mut Vec<u8>, value: f64) {
-    // `+ 0.0` turns -0 into 0
     let mut buffer = ryu_js::Buffer::new();
-    out.extend_from_slice(buffer.format_finite(value + 0.0).as_bytes());
+    out.extend_from_slice(buffer.format_finite(value).as_bytes());
 }
 
 /// Whether the text is an integer in plain digits that prints as it stands.
@@ -40,7 +39,8 @@ pub(crate) fn is_small_integer(text: &[u8]) -> bool {
 
 /// Whether the text is an integer in plain digits that `value`, its nearest
 /// double, does not equal. What is written with a fraction or an exponent is read
-/// as a float everywhere and does not count.
+/// as a float everywhere and does not count; nor does 2^64, which a double holds,
+/// though it prints as 18446744073709552000.
 pub(crate) fn is_inexact_integer(text: &[u8], value: f64) -> bool {
     let digits = text.strip_prefix(b"-").unwrap_or(text);
     digits.len() > EXACT_DIGITS
