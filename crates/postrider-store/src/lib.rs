@@ -3,17 +3,25 @@
 //! The [`Store`] trait is a list of domain verbs, each one atomic step. No SQL, connection,
 //! transaction or driver type shows through it; ids and times come from the caller. The
 //! [`MemoryStore`] is the executable specification: what another store answers, it must
-//! answer too, and the conformance suite in `tests/` holds them all to it.
+//! answer too, and the conformance suite in `tests/` holds them all to it. [`SqliteStore`] is
+//! the embedded one.
 //!
 //! This is the only crate that knows SQL. It must not know HTTP.
 
+mod bucket;
+mod codec;
 mod error;
+mod memory;
 mod records;
+mod sqlite;
 mod store;
 
+pub use bucket::BUCKET_MS_DEFAULT;
 pub use error::StoreError;
+pub use memory::MemoryStore;
 pub use records::{
     Accept, Accepted, ApiKey, Batch, Cancelling, Committed, Counts, DeliveryStanding, DueDelivery,
     DuePage, DueQuery, LaneStart, Record, Recorded, RetryRequest, Scope, Swept, Tenant,
 };
+pub use sqlite::{SqliteOptions, SqliteStore};
 pub use store::{AccessStore, DeliveryStore, EventStore, MaintenanceStore, Store, WebhookStore};

@@ -1,0 +1,158 @@
+//! Webhooks as bytes. The key and the version are columns and not repeated here.
+
+use postrider_core::event_type::Patterns;
+use postrider_core::id::{Key, TenantKey, WebhookKey};
+use postrider_core::schedule::{Jitter, RetrySchedule};
+use postrider_core::webhook::{DisabledReason, StoredSecret, Webhook, WebhookState};
+
+use super::wire::{Decoded, Reader, Undecodable, Writer};
+
+const VERSION: u8 = 1;
+
+const ENABLED: u8 = 0;
+const DISABLED_REQUESTED: u8 = 1;
+const DISABLED_GONE: u8 = 2;
+const DELETED: u8 = 3;
+
+pub(crate) fn encode_webhook(webhook: &Webhook, into: &mut Vec<u8>) {
+    into.push(VERSION);
+    let mut writer = Writer(into);
+    writer.uint(webhook.tenant.raw());
+    writer.str(&webhook.url);
+    write_patterns(&mut writer, &webhook.patterns);
+    writer.str(&webhook.profile);
+    writer.option(webhook.description.as_deref(), Writer::str);
+    writer.len(webhook.headers.len());
+    for (name, sealed) in &webhook.headers {
+        writer.str(name);
+        writer.bytes(sealed);
+    }
+    writer.option(webhook.timeout_ms.map(u64::from), Writer::uint);
+    writer.option(webhook.concurrency.map(u64::from), Writer::uint);
+    writer.option(webhook.rate_per_s.map(u64::from), Writer::uint);
+    writer.option(webhook.schedule.as_ref(), write_schedule);
+    writer.len(webhook.secrets.len());
+    for secret in &webhook.secrets {
+        writer.bytes(&secret.sealed);
+        writer.option(secret.live_until, Writer::int);
+    }
+    writer.byte(match webhook.state {
+        WebhookState::Enabled => ENABLED,
+        WebhookState::Disabled(DisabledReason::Requested) => DISABLED_REQUESTED,
+        WebhookState::Disabled(DisabledReason::Gone) => DISABLED_GONE,
+        WebhookState::Deleted => DELETED,
+    });
+    writer.int(webhook.created_at);
+    writer.int(webhook.updated_at);
+}
+
+pub(crate) fn decode_webhook(key: WebhookKey, version: u64, bytes: &[u8]) -> Decoded<Webhook> {
+    let mut reader = Reader::versioned(bytes, VERSION)?;
+    let webhook = Webhook {
+        key,
+        version,
+        tenant: TenantKey::from_raw(reader.uint()?),
+        url: reader.str()?.to_owned(),
+        patterns: read_patterns(&mut reader)?,
+        profile: reader.str()?.to_owned(),
+        description: reader.option(|reader| reader.str().map(str::to_owned))?,
+        headers: reader.list(|reader| Ok((reader.str()?.to_owned(), reader.bytes()?.to_vec())))?,
+        timeout_ms: reader.option(Reader::narrow)?,
+        concurrency: reader.option(Reader::narrow)?,
+        rate_per_s: reader.option(Reader::narrow)?,
+        schedule: reader.option(read_schedule)?,
+        secrets: reader.list(|reader| {
+            Ok(StoredSecret {
+                sealed: reader.bytes()?.to_vec(),
+                live_until: reader.option(Reader::int)?,
+            })
+        })?,
+        state: match reader.byte()? {
+            ENABLED => WebhookState::Enabled,
+            DISABLED_REQUESTED => WebhookState::Disabled(DisabledReason::Requested),
+            DISABLED_GONE => WebhookState::Disabled(DisabledReason::Gone),
+            DELETED => WebhookState::Deleted,
+            _ => return Err(Undecodable("an unknown webhook state")),
+        },
+        created_at: reader.int()?,
+        updated_at: reader.int()?,
+    };
+    reader.end()?;
+    Ok(webhook)
+}
+
+fn write_patterns(writer: &mut Writer<'_>, patterns: &Patterns) {
+    writer.len(patterns.as_slice().len());
+    for pattern in patterns.as_slice() {
+        writer.str(&pattern.to_string());
+    }
+}
+
+fn read_patterns(reader: &mut Reader<'_>) -> Decoded<Patterns> {
+    let texts = reader.list(Reader::str)?;
+    Patterns::parse(&texts).map_err(|_| Undecodable("texts that are no patterns"))
+}
+
+fn write_schedule(writer: &mut Writer<'_>, schedule: &RetrySchedule) {
+    writer.len(schedule.delays_ms().len());
+    for &delay in schedule.delays_ms() {
+        writer.uint(delay);
+    }
+    match schedule.jitter() {
+        Jitter::None => writer.byte(0),
+        Jitter::Proportional { percent } => {
+            writer.byte(1);
+            writer.byte(percent);
+        }
+    }
+}
+
+fn read_schedule(reader: &mut Reader<'_>) -> Decoded<RetrySchedule> {
+    let delays_ms: Vec<i64> = reader.list(Reader::narrow)?;
+    let jitter = match reader.byte()? {
+        0 => Jitter::None,
+        1 => Jitter::Proportional { percent: reader.byte()? },
+        _ => return Err(Undecodable("an unknown kind of jitter")),
+    };
+    RetrySchedule::list(&delays_ms, jitter).map_err(|_| Undecodable("an impossible retry schedule"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn webhooks_survive_in_every_state() {
+        for (state, schedule) in [
+            (WebhookState::Enabled, RetrySchedule::standard()),
+            (WebhookState::Disabled(DisabledReason::Requested), RetrySchedule::automa()),
+            (WebhookState::Disabled(DisabledReason::Gone), RetrySchedule::automa()),
+            (WebhookState::Deleted, RetrySchedule::standard()),
+        ] {
+            let webhook = Webhook {
+                key: WebhookKey::from_raw(1),
+                tenant: TenantKey::from_raw(2),
+                version: 3,
+                url: "https://example.com/in?a=b&c+d".to_owned(),
+                patterns: Patterns::parse(&["code.*", "deployment.failed", "*"]).unwrap(),
+                profile: "standard".to_owned(),
+                description: Some("first".to_owned()),
+                headers: vec![("x-team".to_owned(), vec![1, 2, 3])],
+                timeout_ms: Some(15_000),
+                concurrency: Some(256),
+                rate_per_s: None,
+                schedule: Some(schedule.clone()),
+                secrets: vec![
+                    StoredSecret { sealed: vec![4], live_until: None },
+                    StoredSecret { sealed: vec![], live_until: Some(9) },
+                ],
+                state,
+                created_at: 5,
+                updated_at: 6,
+            };
+            let mut bytes = Vec::new();
+            encode_webhook(&webhook, &mut bytes);
+            assert_eq!(decode_webhook(webhook.key, 3, &bytes), Ok(webhook));
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! The unfinished deliveries: which are due, and the rows that say so.
+
+use postrider_core::delivery::{Mode, Progress, Waiting};
+use postrider_core::id::{DeliveryKey, EventKey, WebhookKey};
+use rusqlite::{Connection, OptionalExtension, Row};
+
+use super::failure::{Failure, Outcome};
+use super::queries;
+use super::view::{View, key, sql};
+use crate::error::StoreError;
+use crate::records::{DueDelivery, DuePage, DueQuery, LaneStart};
+
+const SCHEDULED: i64 = 0;
+const MANUAL: i64 = 1;
+
+const INSERT: &str = "INSERT INTO pending VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+/// Only the row that stands exactly so: compare and set.
+const DELETE: &str = "DELETE FROM pending WHERE webhook = ?1 AND due = ?2 AND event = ?3 \
+     AND attempts = ?4 AND scheduled = ?5 AND mode = ?6 AND resume IS ?7";
+
+type PendingRow = (i64, i64, i64, u32, u32, i64, Option<i64>);
+
+pub(super) fn insert(
+    connection: &Connection,
+    delivery: DeliveryKey,
+    waiting: &Waiting,
+) -> Outcome<()> {
+    let mut statement = connection.prepare_cached(INSERT)?;
+    statement.execute(row_of(delivery, waiting))?;
+    Ok(())
+}
+
+/// Whether there was a delivery that stood like this.
+pub(super) fn delete(
+    connection: &Connection,
+    delivery: DeliveryKey,
+    waiting: &Waiting,
+) -> Outcome<bool> {
+    let mut statement = connection.prepare_cached(DELETE)?;
+    Ok(statement.execute(row_of(delivery, waiting))? == 1)
+}
+
+fn row_of(delivery: DeliveryKey, waiting: &Waiting) -> PendingRow {
+    let (mode, resume) = match waiting.mode {
+        Mode::Scheduled => (SCHEDULED, None),
+        Mode::Manual { resume } => (MANUAL, resume),
+    };
+    let progress = waiting.progress;
+    (
+        sql(delivery.webhook),
+        waiting.due,
+        sql(delivery.event),
+        progress.attempts,
+        progress.scheduled,
+        mode,
+        resume,
+    )
+}
+
+/// Reads due, event, attempts, scheduled, mode and resume.
+fn read_row(row: &Row<'_>) -> Outcome<(EventKey, Waiting)> {
+    let event: EventKey = key(row.get(1)?);
+    let mode = match (row.get(4)?, row.get(5)?) {
+        (SCHEDULED, None) => Mode::Scheduled,
+        (MANUAL, resume) => Mode::Manual { resume },
+        (mode, _) => {
+            let text = format!("pending {event}: an unknown mode {mode}");
+            return Err(Failure::Store(StoreError::Corrupt(text)));
+        }
+    };
+    let waiting = Waiting {
+        due: row.get(0)?,
+        progress: Progress { attempts: row.get(2)?, scheduled: row.get(3)? },
+        mode,
+    };
+    Ok((event, waiting))
+}
+
+impl View<'_> {
+    pub(super) fn due(&self, query: &DueQuery) -> Outcome<DuePage> {
+        let mut page = DuePage::default();
+        let mut statement = (self.connection).prepare_cached(queries::PENDING_OF_WEBHOOK)?;
+        let mut rows = statement.query([sql(query.webhook)])?;
+        while let Some(row) = rows.next()? {
+            let (event, waiting) = read_row(row)?;
+            if query.except.contains(&event) {
+                continue;
+            }
+            if waiting.due > query.until || page.deliveries.len() == query.limit {
+                page.next_due = Some(waiting.due);
+                break;
+            }
+            let event = self
+                .event_by_key(event)?
+                .ok_or_else(|| Failure::missing("event of pending", event))?;
+            page.deliveries.push(DueDelivery { event, waiting });
+        }
+        Ok(page)
+    }
+
+    /// Steps from webhook to webhook, never over the deliveries of one.
+    pub(super) fn lanes(&self, after: Option<WebhookKey>, limit: usize) -> Outcome<Vec<LaneStart>> {
+        let mut statement = self.connection.prepare_cached(queries::NEXT_LANE)?;
+        let mut lanes = Vec::new();
+        // keys are not negative, so every one is after this
+        let mut last = after.map_or(-1, sql);
+        while lanes.len() < limit {
+            let next: Option<(i64, i64)> =
+                statement.query_row([last], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
+            let Some((webhook, first_due)) = next else {
+                break;
+            };
+            last = webhook;
+            lanes.push(LaneStart { webhook: key(webhook), first_due });
+        }
+        Ok(lanes)
+    }
+
+    /// The first `limit` pending deliveries of a webhook but `except`, as they are due.
+    pub(super) fn first_pending(
+        &self,
+        webhook: WebhookKey,
+        except: &[EventKey],
+        limit: usize,
+    ) -> Outcome<Vec<(EventKey, Waiting)>> {
+        let mut statement = (self.connection).prepare_cached(queries::PENDING_OF_WEBHOOK)?;
+        let mut rows = statement.query([sql(webhook)])?;
+        let mut found = Vec::new();
+        while found.len() < limit
+            && let Some(row) = rows.next()?
+        {
+            let (event, waiting) = read_row(row)?;
+            if !except.contains(&event) {
+                found.push((event, waiting));
+            }
+        }
+        Ok(found)
+    }
+}

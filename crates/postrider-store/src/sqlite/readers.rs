@@ -1,0 +1,56 @@
+//! A few connections that only read, lent out one by one.
+
+use std::path::Path;
+use std::sync::{Condvar, Mutex, PoisonError};
+
+use rusqlite::Connection;
+
+use super::failure::Outcome;
+use super::open;
+
+#[derive(Debug)]
+pub(super) struct Readers {
+    idle: Mutex<Vec<Connection>>,
+    returned: Condvar,
+}
+
+impl Readers {
+    pub(super) fn open(path: &Path, count: usize) -> Outcome<Self> {
+        let open = |_| open::open_reader(path);
+        let idle = (0..count.max(1)).map(open).collect::<Outcome<_>>()?;
+        Ok(Self { idle: Mutex::new(idle), returned: Condvar::new() })
+    }
+
+    /// Waits for a connection; every reader gives its own back after one bounded query.
+    pub(super) fn with<T>(&self, read: impl FnOnce(&Connection) -> T) -> T {
+        let loan = Loan { connection: Some(self.take()), readers: self };
+        let connection = loan.connection.as_ref();
+        read(connection.expect("given back only on drop"))
+    }
+
+    fn take(&self) -> Connection {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        loop {
+            if let Some(connection) = idle.pop() {
+                return connection;
+            }
+            let woken = self.returned.wait(idle);
+            idle = woken.unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+}
+
+/// Gives the connection back even when the reader panics.
+struct Loan<'a> {
+    connection: Option<Connection>,
+    readers: &'a Readers,
+}
+
+impl Drop for Loan<'_> {
+    fn drop(&mut self) {
+        let mut idle = (self.readers.idle.lock()).unwrap_or_else(PoisonError::into_inner);
+        idle.extend(self.connection.take());
+        drop(idle);
+        self.readers.returned.notify_one();
+    }
+}

@@ -1,0 +1,211 @@
+//! The engine: what a Postrider server does, without HTTP in.
+//!
+//! It joins the store, the registry of webhooks, the group commit, the dispatcher and the
+//! sender. The API, the command line's dev mode and tests call it; it knows none of them.
+//!
+//! Everything here but the commits runs on one runtime thread. Locks are held for moments and
+//! never across an await.
+
+mod access;
+mod commit;
+mod custom_headers;
+mod deliver;
+mod live;
+mod publish;
+mod registry;
+mod shell;
+mod webhooks;
+
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use postrider_core::id::{Key, KeyMaker, TenantKey, UnixMs, WebhookKey};
+use postrider_core::target::TargetPolicy;
+use postrider_signature::seal::SealingKeys;
+use postrider_store::{DeliveryStanding, RetryRequest, Store, StoreError, Tenant};
+use postrider_core::id::DeliveryKey;
+use postrider_core::webhook::WebhookState;
+
+use crate::clock::Clock;
+use crate::profile::Profiles;
+use crate::send::Sender;
+
+pub use access::{Access, TenantError};
+pub use custom_headers::{HeaderError, HeaderErrorKind};
+pub use live::{LiveWebhook, UnsealError};
+pub use publish::{NewEvent, PublishError, Published};
+pub use webhooks::{WantedState, WebhookDraft, WebhookError, WebhookPatch};
+
+/// The tenant that requests belong to which name none.
+pub const DEFAULT_TENANT: &str = "default";
+
+/// What an engine is made of.
+pub struct EngineParts {
+    pub store: Arc<dyn Store>,
+    pub clock: Clock,
+    pub profiles: Profiles,
+    pub sealing: SealingKeys,
+    pub sender: Sender,
+    pub policy: TargetPolicy,
+    /// Text of the admin key.
+    pub admin_key: String,
+    /// What `x-automa-server-host` says.
+    pub public_url: String,
+    /// The deadline of an attempt whose webhook names none.
+    pub attempt_timeout: Duration,
+    pub webhooks_per_tenant_max: usize,
+    /// Events and history older than this are dropped.
+    pub retention: Duration,
+}
+
+impl fmt::Debug for EngineParts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EngineParts").finish_non_exhaustive()
+    }
+}
+
+/// See the module's text. Clones are the same engine.
+#[derive(Clone)]
+pub struct Engine {
+    inner: Arc<Inner>,
+}
+
+impl fmt::Debug for Engine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Engine").finish_non_exhaustive()
+    }
+}
+
+struct Inner {
+    parts: EngineParts,
+    keys: Mutex<KeyMaker>,
+    registry: registry::Registry,
+    access: access::AccessTable,
+    commits: commit::Commits,
+    shell: shell::Shell,
+    /// One webhook change at a time: read, decide, store, tell.
+    changing: tokio::sync::Mutex<()>,
+}
+
+/// Why a manual retry is refused.
+#[derive(Debug, thiserror::Error)]
+pub enum RetryError {
+    #[error("there is no such delivery")]
+    NotFound,
+    #[error("an attempt of this delivery is due or under way already; wait for its outcome")]
+    InFlight,
+    #[error("its webhook is disabled; enable it first")]
+    WebhookDisabled,
+    #[error("its webhook was deleted")]
+    WebhookDeleted,
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Engine {
+    /// Reads what the store holds, starts the writer thread, and begins to deliver.
+    ///
+    /// Must be called on the runtime that will drive the engine; `stop` ends it.
+    pub async fn start(parts: EngineParts) -> Result<Self, StoreError> {
+        let store = parts.store.clone();
+        let newest = store.newest_key_ms().await?;
+        let registry = registry::Registry::load(&*store, &parts.profiles, &parts.policy).await?;
+        let access = access::AccessTable::load(&*store, &parts.admin_key).await?;
+        let inner = Arc::new(Inner {
+            keys: Mutex::new(KeyMaker::new(0, newest)),
+            registry,
+            access,
+            commits: commit::Commits::start(store),
+            shell: shell::Shell::new(),
+            changing: tokio::sync::Mutex::new(()),
+            parts,
+        });
+        let engine = Self { inner };
+        if engine.tenant(DEFAULT_TENANT).is_none() {
+            match engine.create_tenant(DEFAULT_TENANT).await {
+                Ok(_) | Err(TenantError::Taken | TenantError::InvalidName) => {}
+                Err(TenantError::Store(error)) => return Err(error),
+            }
+        }
+        engine.start_shell().await?;
+        Ok(engine)
+    }
+
+    /// Starts no more attempts, waits up to `drain` for those under way and for their outcomes
+    /// to be durable, and ends the writer. Returns how many attempts were cut off.
+    pub async fn stop(&self, drain: Duration) -> usize {
+        let cut_off = self.drain(drain).await;
+        self.inner.commits.stop().await;
+        cut_off
+    }
+
+    pub fn now(&self) -> UnixMs {
+        self.inner.parts.clock.now()
+    }
+
+    pub fn clock(&self) -> &Clock {
+        &self.inner.parts.clock
+    }
+
+    /// For reading. Writes go through the engine.
+    pub fn store(&self) -> &Arc<dyn Store> {
+        &self.inner.parts.store
+    }
+
+    pub fn profiles(&self) -> &Profiles {
+        &self.inner.parts.profiles
+    }
+
+    /// A webhook that was not deleted, of this tenant.
+    pub fn webhook(&self, tenant: TenantKey, key: WebhookKey) -> Option<Arc<LiveWebhook>> {
+        self.any_webhook(tenant, key).filter(|live| live.webhook.state != WebhookState::Deleted)
+    }
+
+    /// A webhook of this tenant, deleted ones too: for explanations and old deliveries.
+    pub fn any_webhook(&self, tenant: TenantKey, key: WebhookKey) -> Option<Arc<LiveWebhook>> {
+        self.inner.registry.get(key).filter(|live| live.webhook.tenant == tenant)
+    }
+
+    /// Webhooks of a tenant after `after`, ascending by key; deleted ones are left out.
+    pub fn webhooks(&self, tenant: TenantKey, after: Option<WebhookKey>, limit: usize) -> Vec<Arc<LiveWebhook>> {
+        self.inner.registry.page(tenant, after, limit)
+    }
+
+    /// All webhooks of all tenants that have this URL and were not deleted.
+    pub fn webhooks_at(&self, is_wanted: impl Fn(&str) -> bool) -> Vec<Arc<LiveWebhook>> {
+        self.inner.registry.filtered(|webhook| is_wanted(&webhook.url))
+    }
+
+    pub fn tenant(&self, name: &str) -> Option<Tenant> {
+        self.inner.access.tenant(name)
+    }
+
+    /// Makes one attempt of a delivery at once, whatever its state.
+    pub async fn retry(&self, tenant: TenantKey, delivery: DeliveryKey) -> Result<DeliveryStanding, RetryError> {
+        let live = self.any_webhook(tenant, delivery.webhook).ok_or(RetryError::NotFound)?;
+        match live.webhook.state {
+            WebhookState::Enabled => {}
+            WebhookState::Disabled(_) => return Err(RetryError::WebhookDisabled),
+            WebhookState::Deleted => return Err(RetryError::WebhookDeleted),
+        }
+        if !self.claim(&live, delivery) {
+            return Err(RetryError::InFlight);
+        }
+        let at = self.now();
+        let request = RetryRequest { delivery, at, key: self.next_key(at) };
+        let moved = self.store().request_retry(request).await;
+        let due = moved.as_ref().ok().and_then(|found| found.as_ref()?.standing.due());
+        self.settled(delivery, due);
+        moved?.ok_or(RetryError::NotFound)
+    }
+
+    fn next_key<K: Key>(&self, now: UnixMs) -> K {
+        lock(&self.inner.keys).next(now)
+    }
+}
+
+/// A lock that a panicking holder can't poison: what it guards is consistent at every step.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

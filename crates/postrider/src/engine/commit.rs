@@ -1,0 +1,246 @@
+//! Group commit: whatever arrived while the last commit ran goes into the next.
+//!
+//! Writes are queued under a mutex that the writer thread swaps empty; it is unparked only when
+//! it is parked. Results come back as one batch with one wake. Measured reasons for each of the
+//! numbers are in the design, "The hot path".
+
+use std::sync::{Arc, Mutex};
+use std::thread::{JoinHandle, Thread};
+use std::time::{Duration, Instant};
+
+use postrider_core::delivery::Waiting;
+use postrider_core::delivery::HistoryEntry;
+use postrider_store::{Accept, Accepted, Batch, Record, Recorded, Store, StoreError};
+use tokio::sync::{Notify, oneshot};
+
+use super::lock;
+
+/// Accepts queued at most; beyond it publishers are told to come back.
+const ACCEPTS_MAX: usize = 16_384;
+/// A batch takes at most this much, so that a commit stays short.
+const BATCH_MAX: usize = 4_096;
+/// How long a busy writer waits for as many accepts as came last time. An unconditional wait
+/// costs a third of the throughput; none costs small commits.
+const GATHER: Duration = Duration::from_millis(1);
+/// How long outcomes may wait for an accept to ride with, when all is quiet. The price is a
+/// wider window of re-sending after a crash.
+const OUTCOMES_WAIT: Duration = Duration::from_millis(50);
+/// So many outcomes are worth a commit of their own.
+const OUTCOMES_ENOUGH: usize = 256;
+/// Pause before outcomes are tried again when the store could not take them.
+const RETRY_PAUSE: Duration = Duration::from_millis(200);
+
+/// The queue before the writer thread, and the writer thread.
+pub(super) struct Commits {
+    shared: Arc<Shared>,
+    writer: Mutex<Option<JoinHandle<()>>>,
+}
+
+struct Shared {
+    queue: Mutex<Queue>,
+    done: Mutex<Vec<Done>>,
+    done_notify: Notify,
+}
+
+#[derive(Default)]
+struct Queue {
+    accepts: Vec<(Accept, oneshot::Sender<Result<Accepted, StoreError>>)>,
+    records: Vec<Record>,
+    /// The writer, when it waits; unparked once the queue holds `wanted` accepts or enough records.
+    parked: Option<Thread>,
+    wanted_accepts: usize,
+    is_stopping: bool,
+}
+
+/// What came of one batch.
+pub(super) struct Done {
+    pub(super) accepts: Vec<AcceptDone>,
+    pub(super) records: Vec<(Record, Recorded)>,
+}
+
+pub(super) struct AcceptDone {
+    pub(super) accept: Accept,
+    pub(super) result: Result<Accepted, StoreError>,
+    pub(super) reply: oneshot::Sender<Result<Accepted, StoreError>>,
+}
+
+/// The queue is full.
+#[derive(Debug)]
+pub(super) struct Full;
+
+impl Commits {
+    pub(super) fn start(store: Arc<dyn Store>) -> Self {
+        let shared = Arc::new(Shared {
+            queue: Mutex::default(),
+            done: Mutex::default(),
+            done_notify: Notify::new(),
+        });
+        let runtime = tokio::runtime::Handle::current();
+        let writer = std::thread::Builder::new()
+            .name("writer".to_owned())
+            .spawn({
+                let shared = shared.clone();
+                move || write(&shared, &*store, &runtime)
+            })
+            .expect("a thread can be started at start-up");
+        Self { shared, writer: Mutex::new(Some(writer)) }
+    }
+
+    /// Queues an event; the answer comes once it is durable. `make` is called under the queue's
+    /// lock, so that keys ascend in the order of the queue.
+    pub(super) fn accept(
+        &self,
+        accept: Accept,
+    ) -> Result<oneshot::Receiver<Result<Accepted, StoreError>>, Full> {
+        let (reply, answer) = oneshot::channel();
+        let mut queue = lock(&self.shared.queue);
+        if queue.accepts.len() >= ACCEPTS_MAX || queue.is_stopping {
+            return Err(Full);
+        }
+        queue.accepts.push((accept, reply));
+        if queue.accepts.len() >= queue.wanted_accepts {
+            queue.unpark();
+        }
+        Ok(answer)
+    }
+
+    /// Queues what became of a delivery. Bounded by the attempts in flight.
+    pub(super) fn record(&self, was: Waiting, entry: HistoryEntry) {
+        let mut queue = lock(&self.shared.queue);
+        queue.records.push(Record { was, entry });
+        if queue.records.len() == 1 || queue.records.len() == OUTCOMES_ENOUGH {
+            queue.unpark();
+        }
+    }
+
+    /// Waits for finished batches.
+    pub(super) async fn done(&self) -> Vec<Done> {
+        loop {
+            let done = std::mem::take(&mut *lock(&self.shared.done));
+            if !done.is_empty() {
+                return done;
+            }
+            self.shared.done_notify.notified().await;
+        }
+    }
+
+    /// Writes what is queued and ends the writer.
+    pub(super) async fn stop(&self) {
+        {
+            let mut queue = lock(&self.shared.queue);
+            queue.is_stopping = true;
+            queue.unpark();
+        }
+        if let Some(writer) = lock(&self.writer).take() {
+            // The thread ends after its queue; a panic in it was reported by the panic hook.
+            let _ = tokio::task::spawn_blocking(move || writer.join()).await;
+        }
+    }
+}
+
+impl Queue {
+    fn unpark(&mut self) {
+        if let Some(thread) = self.parked.take() {
+            thread.unpark();
+        }
+    }
+}
+
+/// The writer thread: takes what is there, commits it, hands over what came of it.
+fn write(shared: &Shared, store: &dyn Store, runtime: &tokio::runtime::Handle) {
+    let mut last_accepts = 0;
+    while let Some((accepts, records)) = next_batch(shared, last_accepts) {
+        last_accepts = accepts.len();
+        let batch = Batch {
+            accepts: accepts.iter().map(|(accept, _)| accept.clone()).collect(),
+            records: records.clone(),
+        };
+        let done = match runtime.block_on(store.commit(batch)) {
+            Ok(committed) => {
+                let accepts = accepts.into_iter().zip(committed.accepts).map(|((accept, reply), accepted)| {
+                    AcceptDone { accept, result: Ok(accepted), reply }
+                });
+                Done {
+                    accepts: accepts.collect(),
+                    records: records.into_iter().zip(committed.records).collect(),
+                }
+            }
+            Err(error) => {
+                tracing::error!(%error, accepts = accepts.len(), records = records.len(), "commit failed");
+                let accepts = accepts.into_iter().map(|(accept, reply)| {
+                    AcceptDone { accept, result: Err(error.clone()), reply }
+                });
+                let is_stopping = put_back(shared, records);
+                if is_stopping {
+                    // What was attempted and could not be recorded is attempted again after the
+                    // next start: at least once, under the same webhook-id.
+                    hand_over(shared, Done { accepts: accepts.collect(), records: Vec::new() });
+                    return;
+                }
+                let done = Done { accepts: accepts.collect(), records: Vec::new() };
+                hand_over(shared, done);
+                std::thread::sleep(RETRY_PAUSE);
+                continue;
+            }
+        };
+        hand_over(shared, done);
+    }
+}
+
+fn hand_over(shared: &Shared, done: Done) {
+    lock(&shared.done).push(done);
+    shared.done_notify.notify_one();
+}
+
+/// Outcomes are never dropped: they go first in the next batch. Returns whether the writer is to end.
+fn put_back(shared: &Shared, mut records: Vec<Record>) -> bool {
+    let mut queue = lock(&shared.queue);
+    records.append(&mut queue.records);
+    queue.records = records;
+    queue.is_stopping
+}
+
+type Taken = (Vec<(Accept, oneshot::Sender<Result<Accepted, StoreError>>)>, Vec<Record>);
+
+/// Waits until a batch is worth committing, and takes it. `None` to end.
+fn next_batch(shared: &Shared, last_accepts: usize) -> Option<Taken> {
+    let gather_until = (last_accepts >= 2).then(|| Instant::now() + GATHER);
+    let mut outcomes_until = None;
+    loop {
+        let wait = {
+            let mut queue = lock(&shared.queue);
+            let now = Instant::now();
+            let (accepts, records) = (queue.accepts.len(), queue.records.len());
+            if queue.is_stopping && accepts + records == 0 {
+                return None;
+            }
+            let is_gathered = accepts >= last_accepts || gather_until.is_none_or(|until| now >= until);
+            if records > 0 && outcomes_until.is_none() {
+                outcomes_until = Some(now + OUTCOMES_WAIT);
+            }
+            let are_outcomes_due =
+                records >= OUTCOMES_ENOUGH || outcomes_until.is_some_and(|until| now >= until);
+            if queue.is_stopping || (accepts > 0 && is_gathered) || are_outcomes_due {
+                return Some(queue.take());
+            }
+            queue.parked = Some(std::thread::current());
+            queue.wanted_accepts = if is_gathered { 1 } else { last_accepts };
+            let gathering = gather_until.filter(|_| !is_gathered && accepts > 0);
+            [gathering, outcomes_until].into_iter().flatten().min().map(|until| until - now)
+        };
+        match wait {
+            Some(time) => std::thread::park_timeout(time),
+            None => std::thread::park(),
+        }
+    }
+}
+
+impl Queue {
+    fn take(&mut self) -> Taken {
+        self.parked = None;
+        let some = |len: usize| len.min(BATCH_MAX);
+        let accepts = self.accepts.drain(..some(self.accepts.len())).collect();
+        let records = self.records.drain(..some(self.records.len())).collect();
+        (accepts, records)
+    }
+}

@@ -1,0 +1,167 @@
+//! One attempt, as a pipeline: build the request, sign it, send it, say how it ended.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures_util::FutureExt;
+use http::header::{CONTENT_TYPE, USER_AGENT};
+use http::{HeaderName, HeaderValue};
+use postrider_core::delivery::{Attempt, AttemptResult, ErrorClass, Mode, Timing, Waiting};
+use postrider_core::dispatcher::{Ended, Input};
+use postrider_core::event::Event;
+use postrider_core::id::{DeliveryKey, UnixMs};
+use postrider_core::retry_after::RetryAfter;
+use postrider_signature::canonical::{ecma, jcs};
+use postrider_signature::{BodyForm, Content, NumberPolicy, Secret, sign};
+
+use super::Engine;
+use super::live::{LiveWebhook, fill_random};
+use crate::send::{Request, Sent};
+
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+const AGENT: HeaderValue = HeaderValue::from_static(concat!("Postrider/", env!("CARGO_PKG_VERSION")));
+
+/// A request could not be built.
+struct Unbuilt {
+    class: ErrorClass,
+    detail: String,
+}
+
+impl Engine {
+    /// Makes one attempt and tells the dispatcher how it ended, whatever happens.
+    pub(super) async fn attempt(self, delivery: DeliveryKey, event: Arc<Event>, waiting: Waiting) {
+        let started_at = self.now();
+        let made = AssertUnwindSafe(self.make(delivery, &event, started_at)).catch_unwind().await;
+        let (sent, signed_headers) = made.unwrap_or_else(|_| {
+            let detail = "a fault of the server itself; its log says more".to_owned();
+            (Sent::broke(ErrorClass::Internal, detail), Vec::new())
+        });
+        let ended_at = self.now();
+        let retry_after = match sent.result.status() {
+            Some(429 | 503) => sent.retry_after.and_then(|text| RetryAfter::parse(&text, ended_at)),
+            _ => None,
+        };
+        let attempt = Attempt {
+            number: waiting.after_attempt().attempts,
+            is_manual: matches!(waiting.mode, Mode::Manual { .. }),
+            started_at,
+            timing: sent.timing,
+            address: sent.address,
+            signed_headers,
+            result: sent.result,
+        };
+        log(delivery, &event, &attempt);
+        let mut random = [0; 8];
+        fill_random(&mut random);
+        let random = u64::from_le_bytes(random);
+        let ended = Box::new(Ended { attempt, ended_at, retry_after, random });
+        self.tell(Input::AttemptEnded { delivery, ended });
+    }
+
+    async fn make(
+        &self,
+        delivery: DeliveryKey,
+        event: &Event,
+        now: UnixMs,
+    ) -> (Sent, Vec<(String, String)>) {
+        match self.request(delivery, event, now) {
+            Ok((request, signed_headers)) => (self.inner.parts.sender.send(request).await, signed_headers),
+            Err(unbuilt) => (Sent::broke(unbuilt.class, unbuilt.detail), Vec::new()),
+        }
+    }
+
+    /// Builds and signs the request with the webhook as it is now.
+    fn request(
+        &self,
+        delivery: DeliveryKey,
+        event: &Event,
+        now_ms: UnixMs,
+    ) -> Result<(Request, Vec<(String, String)>), Unbuilt> {
+        let internal = |detail: String| Unbuilt { class: ErrorClass::Internal, detail };
+        let live = self
+            .inner
+            .registry
+            .get(delivery.webhook)
+            .ok_or_else(|| internal("its webhook is not known".to_owned()))?;
+        let target = live
+            .target
+            .clone()
+            .map_err(|detail| Unbuilt { class: ErrorClass::NotAllowed, detail })?;
+        let material =
+            live.material(&self.inner.parts.sealing).map_err(|error| internal(error.to_string()))?;
+        let is_live = |until: Option<UnixMs>| until.is_none_or(|until| now_ms < until);
+        let mut secrets = material.secrets.iter().filter(|(_, until)| is_live(*until)).map(|(secret, _)| secret);
+        let current = secrets.next().ok_or_else(|| internal("its webhook has no secret".to_owned()))?;
+        let older: Vec<&Secret> = secrets.collect();
+
+        let signing = &live.profile().signing;
+        let body = body(event, signing.body_form)?;
+        let id = event.id();
+        let content = Content {
+            id: &id,
+            event_time_ms: event.occurred_at,
+            now_ms,
+            body: &body,
+            server_host: Some(&self.inner.parts.public_url),
+        };
+        let signed = sign(signing, current, &older, &content);
+        let headers = headers(&live, &signed, &material.headers).map_err(internal)?;
+        let signed_headers = signed.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        let deadline = live.timeout(self.inner.parts.attempt_timeout);
+        Ok((Request { target, headers, body, deadline }, signed_headers))
+    }
+}
+
+fn headers(
+    live: &LiveWebhook,
+    signed: &[(&str, String)],
+    custom: &[(HeaderName, HeaderValue)],
+) -> Result<Vec<(HeaderName, HeaderValue)>, String> {
+    let mut headers = Vec::with_capacity(2 + signed.len() + custom.len());
+    headers.push((CONTENT_TYPE, JSON));
+    headers.push((USER_AGENT, AGENT));
+    for (name, value) in signed {
+        let unfit = || format!("the profile {} makes a header that HTTP does not allow", live.profile().name());
+        let name = HeaderName::try_from(*name).map_err(|_| unfit())?;
+        headers.push((name, HeaderValue::try_from(value).map_err(|_| unfit())?));
+    }
+    headers.extend(custom.iter().cloned());
+    Ok(headers)
+}
+
+/// The body in a form. One that was not in use when the event was accepted is made from the
+/// verbatim one, which gives the same bytes each time.
+fn body(event: &Event, form: BodyForm) -> Result<Bytes, Unbuilt> {
+    if let Some(made) = event.bodies.form(form) {
+        return Ok(made.clone());
+    }
+    let verbatim = &event.bodies.verbatim;
+    let made = match form {
+        BodyForm::Verbatim => return Ok(verbatim.clone()),
+        BodyForm::Ecma => ecma(verbatim, NumberPolicy::Refuse),
+        BodyForm::Jcs => jcs(verbatim, NumberPolicy::Refuse),
+    };
+    match made {
+        Ok(body) => Ok(Bytes::from(body.into_owned())),
+        Err(error) => Err(Unbuilt { class: ErrorClass::BodyForm, detail: error.to_string() }),
+    }
+}
+
+fn log(delivery: DeliveryKey, event: &Event, attempt: &Attempt) {
+    let Timing { total_us, .. } = attempt.timing;
+    let (ms, number) = (total_us / 1_000, attempt.number);
+    let (webhook, event_type) = (delivery.webhook, event.event_type.as_str());
+    let id = event.id();
+    match &attempt.result {
+        AttemptResult::Answered(answer) if attempt.result.is_success() => tracing::debug!(
+            target: "delivery", %webhook, event = event_type, %id, attempt = number, status = answer.status, ms
+        ),
+        AttemptResult::Answered(answer) => tracing::info!(
+            target: "delivery", %webhook, event = event_type, %id, attempt = number, status = answer.status, ms
+        ),
+        AttemptResult::Broke { class, .. } => tracing::info!(
+            target: "delivery", %webhook, event = event_type, %id, attempt = number, error = ?class, ms
+        ),
+    }
+}

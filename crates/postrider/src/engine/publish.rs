@@ -1,0 +1,128 @@
+//! Publishing: an event is written in every form that somebody wants, and committed with all
+//! its deliveries before the publisher hears of it.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use postrider_core::event::{Bodies, Event, Fingerprint};
+use postrider_core::event_type::EventType;
+use postrider_core::id::{EventKey, TenantKey, UnixMs};
+use postrider_signature::{BodyForm, FormError, NumberPolicy, envelope};
+use postrider_store::{Accept, Accepted, StoreError};
+use sha2::{Digest, Sha256};
+
+use super::registry::Fanout;
+use super::Engine;
+
+/// Longest id that a publisher may give (contract §2).
+const GIVEN_ID_BYTES_MAX: usize = 128;
+
+/// An event as a publisher says it.
+#[derive(Clone, Debug)]
+pub struct NewEvent {
+    /// 1–128 of `[A-Za-z0-9_-]`. Also the idempotency key.
+    pub id: Option<String>,
+    pub event_type: EventType,
+    /// When it happened; without it, when it is accepted.
+    pub occurred_at: Option<UnixMs>,
+    /// Checked and minified by [`postrider_signature::json::minify`].
+    pub data: Vec<u8>,
+}
+
+/// An event that is safe now.
+#[derive(Clone, Debug)]
+pub struct Published {
+    pub event: Arc<Event>,
+    /// To how many webhooks it goes.
+    pub matched: usize,
+    /// The same was accepted before; this is the first one.
+    pub is_repeat: bool,
+}
+
+/// Why an event is not accepted. Nothing of it was stored, unless `Store` says otherwise.
+#[derive(Debug, thiserror::Error)]
+pub enum PublishError {
+    #[error("an id has 1 to 128 of the characters A–Z, a–z, 0–9, _ and -")]
+    InvalidId,
+    #[error("this id was used before for an event with other content")]
+    IdConflict,
+    #[error(transparent)]
+    Form(#[from] FormError),
+    #[error("too much is waiting to be stored; try again in a second")]
+    Busy,
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Engine {
+    /// Accepts an event. When this returns `Ok`, it and all its deliveries are committed.
+    pub async fn publish(&self, tenant: TenantKey, new: NewEvent) -> Result<Published, PublishError> {
+        if new.id.as_ref().is_some_and(|id| !is_valid_id(id)) {
+            return Err(PublishError::InvalidId);
+        }
+        let accept = self.accept(tenant, &new)?;
+        let (event, matched) = (accept.event.clone(), accept.matching.matched.len());
+        let answer = self.inner.commits.accept(accept).map_err(|_| PublishError::Busy)?;
+        let gone = || StoreError::Unavailable("the writer has ended; restart the server".to_owned());
+        match answer.await.map_err(|_| gone())?? {
+            Accepted::New => Ok(Published { event, matched, is_repeat: false }),
+            Accepted::Repeat { first, matched } => {
+                Ok(Published { event: first, matched, is_repeat: true })
+            }
+            Accepted::IdConflict => Err(PublishError::IdConflict),
+        }
+    }
+
+    fn accept(&self, tenant: TenantKey, new: &NewEvent) -> Result<Accept, FormError> {
+        let now = self.now();
+        let fanout = self.inner.registry.fanout(tenant, &new.event_type, now, || self.next_key(now));
+        let key: EventKey = self.next_key(now);
+        let occurred_at = new.occurred_at.unwrap_or(now);
+        let id = new.id.clone().unwrap_or_else(|| key.to_string());
+        let bodies = bodies(new, &id, occurred_at, &fanout)?;
+        let event = Event {
+            key,
+            tenant,
+            given_id: new.id.as_deref().map(Into::into),
+            event_type: new.event_type.clone(),
+            occurred_at,
+            bodies,
+            matching: fanout.matching.key,
+        };
+        let fingerprint = if new.id.is_some() { fingerprint(new) } else { Fingerprint::default() };
+        Ok(Accept { event: Arc::new(event), matching: fanout.matching.clone(), fingerprint })
+    }
+}
+
+/// The body in each form in use. Forms of the same bytes share them.
+fn bodies(new: &NewEvent, id: &str, occurred_at: UnixMs, fanout: &Fanout) -> Result<Bodies, FormError> {
+    let make = |form| {
+        let event_type = new.event_type.as_str();
+        envelope(id, event_type, occurred_at, &new.data, form, NumberPolicy::Refuse).map(Bytes::from)
+    };
+    let verbatim = make(BodyForm::Verbatim)?;
+    let shared = |body: Bytes| if body == verbatim { verbatim.clone() } else { body };
+    let ecma = fanout.needs_ecma.then(|| make(BodyForm::Ecma)).transpose()?.map(shared);
+    let jcs = fanout.needs_jcs.then(|| make(BodyForm::Jcs)).transpose()?.map(shared);
+    Ok(Bodies { verbatim, ecma, jcs })
+}
+
+fn is_valid_id(id: &str) -> bool {
+    (1..=GIVEN_ID_BYTES_MAX).contains(&id.len())
+        && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-')
+}
+
+/// What two events with the same id are compared by.
+fn fingerprint(new: &NewEvent) -> Fingerprint {
+    let mut hash = Sha256::new();
+    hash.update(new.event_type.as_str());
+    hash.update(b"\0");
+    if let Some(time) = new.occurred_at {
+        hash.update(time.to_be_bytes());
+    }
+    hash.update(b"\0");
+    hash.update(&new.data);
+    let mut fingerprint = Fingerprint::default();
+    fingerprint.copy_from_slice(&hash.finalize()[..16]);
+    fingerprint
+}

@@ -1,0 +1,162 @@
+//! All webhooks in memory, and which of them want an event type.
+//!
+//! Matching is worked out once per event type and state of a tenant's webhooks. Publishing the
+//! same type again costs one look-up, however many webhooks there are.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex};
+
+use postrider_core::event_type::EventType;
+use postrider_core::id::{Key, MatchingKey, TenantKey, UnixMs, WebhookKey};
+use postrider_core::matching::{Matching, match_webhooks};
+use postrider_core::target::TargetPolicy;
+use postrider_core::webhook::{Webhook, WebhookState};
+use postrider_signature::BodyForm;
+use postrider_store::{Store, StoreError};
+
+use super::live::LiveWebhook;
+use super::lock;
+use crate::profile::Profiles;
+
+/// Matchings remembered for one tenant: more event types than any catalogue has.
+const FANOUTS_MAX: usize = 4_096;
+/// A matching is stored under the time it was made at, and retention drops it by that time, one
+/// day after the events of that time. So none is used for longer than this.
+const FANOUT_AGE_MS_MAX: UnixMs = 12 * 3_600_000;
+/// Webhooks read at once when the registry is filled.
+const PAGE: usize = 1_000;
+
+/// See the module's text.
+#[derive(Debug, Default)]
+pub(super) struct Registry {
+    tables: Mutex<Tables>,
+}
+
+#[derive(Debug, Default)]
+struct Tables {
+    by_key: HashMap<WebhookKey, Arc<LiveWebhook>>,
+    tenants: HashMap<TenantKey, TenantTable>,
+}
+
+#[derive(Debug, Default)]
+struct TenantTable {
+    /// Deleted ones too, as explanations name them.
+    webhooks: BTreeMap<WebhookKey, Arc<LiveWebhook>>,
+    fanouts: HashMap<EventType, Arc<Fanout>>,
+    not_deleted: usize,
+}
+
+/// Who gets an event type, and in which forms.
+#[derive(Debug)]
+pub(super) struct Fanout {
+    pub(super) matching: Arc<Matching>,
+    pub(super) needs_ecma: bool,
+    pub(super) needs_jcs: bool,
+}
+
+impl Registry {
+    pub(super) async fn load(
+        store: &dyn Store,
+        profiles: &Profiles,
+        policy: &TargetPolicy,
+    ) -> Result<Self, StoreError> {
+        let registry = Self::default();
+        let mut after = None;
+        loop {
+            let page = store.webhooks(after, PAGE).await?;
+            let is_last = page.len() < PAGE;
+            after = page.last().map(|webhook| webhook.key);
+            for webhook in page {
+                registry.put(Arc::new(live(webhook, profiles, policy)?));
+            }
+            if is_last {
+                return Ok(registry);
+            }
+        }
+    }
+
+    /// Adds a webhook or replaces its earlier state; from now on events match against this.
+    pub(super) fn put(&self, live: Arc<LiveWebhook>) {
+        let mut tables = lock(&self.tables);
+        let key = live.webhook.key;
+        let counts = |live: &LiveWebhook| usize::from(live.webhook.state != WebhookState::Deleted);
+        let tenant = tables.tenants.entry(live.webhook.tenant).or_default();
+        tenant.not_deleted += counts(&live);
+        if let Some(before) = tenant.webhooks.insert(key, live.clone()) {
+            tenant.not_deleted -= counts(&before);
+        }
+        tenant.fanouts.clear();
+        tables.by_key.insert(key, live);
+    }
+
+    pub(super) fn get(&self, key: WebhookKey) -> Option<Arc<LiveWebhook>> {
+        lock(&self.tables).by_key.get(&key).cloned()
+    }
+
+    pub(super) fn count(&self, tenant: TenantKey) -> usize {
+        lock(&self.tables).tenants.get(&tenant).map_or(0, |table| table.not_deleted)
+    }
+
+    pub(super) fn page(
+        &self,
+        tenant: TenantKey,
+        after: Option<WebhookKey>,
+        limit: usize,
+    ) -> Vec<Arc<LiveWebhook>> {
+        let tables = lock(&self.tables);
+        let Some(table) = tables.tenants.get(&tenant) else { return Vec::new() };
+        let start = after.map_or(std::ops::Bound::Unbounded, std::ops::Bound::Excluded);
+        let range = table.webhooks.range((start, std::ops::Bound::Unbounded));
+        let present = range.map(|(_, live)| live).filter(|live| live.webhook.state != WebhookState::Deleted);
+        present.take(limit).cloned().collect()
+    }
+
+    /// Those not deleted that `is_wanted` picks, of all tenants.
+    pub(super) fn filtered(&self, is_wanted: impl Fn(&Webhook) -> bool) -> Vec<Arc<LiveWebhook>> {
+        let tables = lock(&self.tables);
+        let present = tables.by_key.values().filter(|live| live.webhook.state != WebhookState::Deleted);
+        present.filter(|live| is_wanted(&live.webhook)).cloned().collect()
+    }
+
+    /// Who gets `event_type` now. `make_key` names a matching that has to be worked out.
+    pub(super) fn fanout(
+        &self,
+        tenant: TenantKey,
+        event_type: &EventType,
+        now: UnixMs,
+        make_key: impl FnOnce() -> MatchingKey,
+    ) -> Arc<Fanout> {
+        let mut tables = lock(&self.tables);
+        let table = tables.tenants.entry(tenant).or_default();
+        if let Some(known) = table.fanouts.get(event_type)
+            && now - known.matching.key.made_at() < FANOUT_AGE_MS_MAX
+        {
+            return known.clone();
+        }
+        if table.fanouts.len() >= FANOUTS_MAX {
+            table.fanouts.clear();
+        }
+        let webhooks = table.webhooks.values().map(|live| &live.webhook);
+        let matching = match_webhooks(make_key(), event_type, webhooks);
+        let needs = |form| {
+            let mut matched = matching.matched.iter().filter_map(|key| table.webhooks.get(key));
+            matched.any(|live| live.profile().signing.body_form == form)
+        };
+        let fanout = Arc::new(Fanout {
+            needs_ecma: needs(BodyForm::Ecma),
+            needs_jcs: needs(BodyForm::Jcs),
+            matching: Arc::new(matching),
+        });
+        table.fanouts.insert(event_type.clone(), fanout.clone());
+        fanout
+    }
+}
+
+/// Joins a stored webhook with its profile.
+fn live(webhook: Webhook, profiles: &Profiles, policy: &TargetPolicy) -> Result<LiveWebhook, StoreError> {
+    let profile = profiles.get(&webhook.profile).cloned().ok_or_else(|| {
+        let (key, name) = (webhook.key, &webhook.profile);
+        StoreError::Unavailable(format!("{key} has the profile {name}, which is not configured; add it back"))
+    })?;
+    Ok(LiveWebhook::new(webhook, profile, policy))
+}
