@@ -53,9 +53,7 @@ impl SystemResolver {
     pub fn new() -> Result<Self, SystemResolverError> {
         let mut builder = TokioResolver::builder_tokio()?;
         both_families(builder.options_mut());
-        Ok(Self {
-            inner: builder.build()?,
-        })
+        Ok(Self { inner: builder.build()? })
     }
 
     /// Asks only these name servers.
@@ -71,9 +69,7 @@ impl SystemResolver {
         let provider = TokioRuntimeProvider::default();
         let mut builder = TokioResolver::builder_with_config(config, provider);
         both_families(builder.options_mut());
-        Ok(Self {
-            inner: builder.build()?,
-        })
+        Ok(Self { inner: builder.build()? })
     }
 }
 
@@ -135,9 +131,7 @@ impl StaticHosts {
 
 impl std::fmt::Debug for StaticHosts {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("StaticHosts")
-            .field("hosts", &self.hosts)
-            .finish_non_exhaustive()
+        f.debug_struct("StaticHosts").field("hosts", &self.hosts).finish_non_exhaustive()
     }
 }
 
