@@ -15,19 +15,10 @@ fn main() {
     let record = r#"{"id":12345,"name":"Alice Example","email":"alice@example.com","is_active":true,"ratio":0.75,"tags":["new","vip"],"note":"Met at the conference; asked about the price list."}"#;
     let data = format!("{{\"records\":[{}]}}", [record; 6].join(","));
     let spaced = data.replace(':', ": ").replace(',', ",\n    ");
-    let numbers = format!(
-        "[{}]",
-        ["12.3456789", "-0.001", "6.02e23", "1753678680999"].join(",")
-    );
+    let numbers = format!("[{}]", ["12.3456789", "-0.001", "6.02e23", "1753678680999"].join(","));
     let numbers = format!("[{}]", [numbers.as_str(); 24].join(","));
-    let escapes = format!(
-        "[{}]",
-        [r#""line\nbreak \"quoted\" \u00e9 caf\u00e9""#; 26].join(",")
-    );
-    println!(
-        "{:<22}{:>8}{:>10}{:>10}{:>10}",
-        "ns per KiB", "bytes", "minify", "ecma", "jcs"
-    );
+    let escapes = format!("[{}]", [r#""line\nbreak \"quoted\" \u00e9 caf\u00e9""#; 26].join(","));
+    println!("{:<22}{:>8}{:>10}{:>10}{:>10}", "ns per KiB", "bytes", "minify", "ecma", "jcs");
     for (name, text) in [
         ("records", &data),
         ("records, spaced", &spaced),
@@ -35,13 +26,9 @@ fn main() {
         ("escapes", &escapes),
     ] {
         let minified = json::minify(text.as_bytes()).expect("sound JSON");
-        let minify = ns_per_kib(text.len(), || {
-            json::minify(black_box(text.as_bytes())).is_ok()
-        });
+        let minify = ns_per_kib(text.len(), || json::minify(black_box(text.as_bytes())).is_ok());
         let form = |form: fn(&[u8], NumberPolicy) -> bool| {
-            ns_per_kib(minified.len(), || {
-                form(black_box(&minified), NumberPolicy::Refuse)
-            })
+            ns_per_kib(minified.len(), || form(black_box(&minified), NumberPolicy::Refuse))
         };
         let ecma = form(|text, numbers| canonical::ecma(text, numbers).is_ok());
         let jcs = form(|text, numbers| canonical::jcs(text, numbers).is_ok());

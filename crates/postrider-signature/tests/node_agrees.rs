@@ -57,15 +57,8 @@ fn both_forms_agree_with_node() {
     }
     // the documents are awkward enough to show something
     let distinct: HashSet<&String> = documents.iter().collect();
-    assert!(
-        distinct.len() > 20_000,
-        "{} distinct documents",
-        distinct.len()
-    );
-    assert!(
-        changed.iter().all(|&count| count > DOCUMENTS / 5),
-        "{changed:?} changed"
-    );
+    assert!(distinct.len() > 20_000, "{} distinct documents", distinct.len());
+    assert!(changed.iter().all(|&count| count > DOCUMENTS / 5), "{changed:?} changed");
 }
 
 #[test]
@@ -75,11 +68,7 @@ fn forms_of_forms_are_themselves() {
         let document = document(&mut random);
         let context = format!("seed {}, document {i}: {document}", SEED + 1);
         let minified = json::minify(document.as_bytes()).expect(&context);
-        assert_eq!(
-            json::minify(&minified).expect(&context),
-            minified,
-            "{context}"
-        );
+        assert_eq!(json::minify(&minified).expect(&context), minified, "{context}");
         for form in [canonical::ecma, canonical::jcs] {
             for numbers in [NumberPolicy::Round, NumberPolicy::Stringify] {
                 let once = form(&minified, numbers).expect(&context);
@@ -102,17 +91,12 @@ fn ask_node(documents: &[String]) -> Vec<(String, String)> {
     let lines: Vec<String> = documents.iter().map(|d| STANDARD.encode(d)).collect();
     // node reads to the end before it writes, so neither side waits for the other
     let mut input = node.stdin.take().expect("stdin is piped");
-    input
-        .write_all(lines.join("\n").as_bytes())
-        .expect("node reads its input");
+    input.write_all(lines.join("\n").as_bytes()).expect("node reads its input");
     drop(input);
     let mut output = String::new();
     let mut pipe = node.stdout.take().expect("stdout is piped");
     pipe.read_to_string(&mut output).expect("node writes text");
-    assert!(
-        node.wait().expect("node ends").success(),
-        "node failed, see above"
-    );
+    assert!(node.wait().expect("node ends").success(), "node failed, see above");
     let decode =
         |text: &str| String::from_utf8(STANDARD.decode(text).expect("Base64")).expect("UTF-8");
     let answer = |line: &str| {

@@ -19,10 +19,8 @@ fn check(input: &[u8], context: &str) -> Option<JsonErrorKind> {
             None
         }
         Err(error) => {
-            let is_ours_alone = matches!(
-                error.kind,
-                JsonErrorKind::TooDeep | JsonErrorKind::ForbiddenKey
-            );
+            let is_ours_alone =
+                matches!(error.kind, JsonErrorKind::TooDeep | JsonErrorKind::ForbiddenKey);
             assert!(is_ours_alone || theirs.is_err(), "{error}; {context}");
             assert!(error.offset <= input.len(), "{error}; {context}");
             Some(error.kind)
@@ -52,10 +50,7 @@ fn damaged_documents_are_judged_alike() {
         let context = format!("seed {}, input {i}: {}", SEED + 1, bytes.escape_ascii());
         refused += usize::from(check(&bytes, &context).is_some());
     }
-    assert!(
-        (5_000..19_500).contains(&refused),
-        "{refused} refused: both outcomes are tried"
-    );
+    assert!((5_000..19_500).contains(&refused), "{refused} refused: both outcomes are tried");
 }
 
 #[test]
@@ -97,10 +92,8 @@ fn random_tokens_are_judged_alike() {
     let mut random = Random(SEED + 2);
     for i in 0..100_000 {
         let len = 1 + random.below(9);
-        let bytes: Vec<u8> = (0..len)
-            .flat_map(|_| TOKENS[random.index(TOKENS.len())])
-            .copied()
-            .collect();
+        let bytes: Vec<u8> =
+            (0..len).flat_map(|_| TOKENS[random.index(TOKENS.len())]).copied().collect();
         let context = format!("seed {}, input {i}: {}", SEED + 2, bytes.escape_ascii());
         check(&bytes, &context);
     }

@@ -20,12 +20,12 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use postrider_core::id::DeliveryKey;
 use postrider_core::id::{Key, KeyMaker, TenantKey, UnixMs, WebhookKey};
 use postrider_core::target::TargetPolicy;
+use postrider_core::webhook::WebhookState;
 use postrider_signature::seal::SealingKeys;
 use postrider_store::{DeliveryStanding, RetryRequest, Store, StoreError, Tenant};
-use postrider_core::id::DeliveryKey;
-use postrider_core::webhook::WebhookState;
 
 use crate::clock::Clock;
 use crate::profile::Profiles;
@@ -168,7 +168,12 @@ impl Engine {
     }
 
     /// Webhooks of a tenant after `after`, ascending by key; deleted ones are left out.
-    pub fn webhooks(&self, tenant: TenantKey, after: Option<WebhookKey>, limit: usize) -> Vec<Arc<LiveWebhook>> {
+    pub fn webhooks(
+        &self,
+        tenant: TenantKey,
+        after: Option<WebhookKey>,
+        limit: usize,
+    ) -> Vec<Arc<LiveWebhook>> {
         self.inner.registry.page(tenant, after, limit)
     }
 
@@ -182,7 +187,11 @@ impl Engine {
     }
 
     /// Makes one attempt of a delivery at once, whatever its state.
-    pub async fn retry(&self, tenant: TenantKey, delivery: DeliveryKey) -> Result<DeliveryStanding, RetryError> {
+    pub async fn retry(
+        &self,
+        tenant: TenantKey,
+        delivery: DeliveryKey,
+    ) -> Result<DeliveryStanding, RetryError> {
         let live = self.any_webhook(tenant, delivery.webhook).ok_or(RetryError::NotFound)?;
         match live.webhook.state {
             WebhookState::Enabled => {}

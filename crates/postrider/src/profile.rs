@@ -54,7 +54,9 @@ impl Profiles {
     /// Which profile a webhook gets that names none (contract §3): the one whose format its
     /// secret has, or without a secret the server's default.
     pub fn for_secret(&self, secret: Option<&str>) -> &Arc<Profile> {
-        let name = secret.map_or(self.default.clone(), |text| SigningProfile::for_secret(text).name.into_owned());
+        let name = secret.map_or(self.default.clone(), |text| {
+            SigningProfile::for_secret(text).name.into_owned()
+        });
         self.by_name.get(&name).expect("the default and the built-in profiles are there")
     }
 }

@@ -127,11 +127,7 @@ const KEYS: &[&str] = &[
 /// without keys that are refused.
 pub(crate) fn document(random: &mut Random) -> String {
     let mut out = String::new();
-    let wraps = if random.is_one_in(20) {
-        random.below(58)
-    } else {
-        0
-    };
+    let wraps = if random.is_one_in(20) { random.below(58) } else { 0 };
     let mut ends = Vec::new();
     for _ in 0..wraps {
         if random.is_one_in(2) {
@@ -179,11 +175,7 @@ fn value(random: &mut Random, out: &mut String, depth: u32) {
 fn object(random: &mut Random, out: &mut String, depth: u32) {
     out.push('{');
     let mut keys: Vec<String> = Vec::new();
-    let len = if random.is_one_in(30) {
-        30
-    } else {
-        random.below(7)
-    };
+    let len = if random.is_one_in(30) { 30 } else { random.below(7) };
     for i in 0..len {
         if i > 0 {
             out.push(',');
@@ -208,10 +200,7 @@ fn object(random: &mut Random, out: &mut String, depth: u32) {
 fn number(random: &mut Random, out: &mut String) {
     let bits = f64::from_bits(random.next());
     let double = if bits.is_finite() { bits } else { 0.5 };
-    #[expect(
-        clippy::cast_precision_loss,
-        reason = "an awkward double is what is wanted"
-    )]
+    #[expect(clippy::cast_precision_loss, reason = "an awkward double is what is wanted")]
     let near = (random.below(1 << 60) as f64) / 1e3;
     let text = match random.below(10) {
         0..3 => random.pick(NUMBERS).to_owned(),
@@ -227,11 +216,7 @@ fn number(random: &mut Random, out: &mut String) {
 }
 
 fn text(random: &mut Random) -> String {
-    let len = if random.is_one_in(20) {
-        60
-    } else {
-        random.below(9)
-    };
+    let len = if random.is_one_in(20) { 60 } else { random.below(9) };
     (0..len).map(|_| character(random)).collect()
 }
 
@@ -245,10 +230,7 @@ fn character(random: &mut Random) -> char {
         5 => 0x2028 + random.below(2),
         _ => 0x20 + random.below(0x5f),
     };
-    u32::try_from(code)
-        .ok()
-        .and_then(char::from_u32)
-        .unwrap_or('x')
+    u32::try_from(code).ok().and_then(char::from_u32).unwrap_or('x')
 }
 
 /// Writes a string, escaping at random what need not be escaped.

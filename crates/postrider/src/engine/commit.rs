@@ -8,8 +8,8 @@ use std::sync::{Arc, Mutex};
 use std::thread::{JoinHandle, Thread};
 use std::time::{Duration, Instant};
 
-use postrider_core::delivery::Waiting;
 use postrider_core::delivery::HistoryEntry;
+use postrider_core::delivery::Waiting;
 use postrider_store::{Accept, Accepted, Batch, Record, Recorded, Store, StoreError};
 use tokio::sync::{Notify, oneshot};
 
@@ -157,9 +157,13 @@ fn write(shared: &Shared, store: &dyn Store, runtime: &tokio::runtime::Handle) {
         };
         let done = match runtime.block_on(store.commit(batch)) {
             Ok(committed) => {
-                let accepts = accepts.into_iter().zip(committed.accepts).map(|((accept, reply), accepted)| {
-                    AcceptDone { accept, result: Ok(accepted), reply }
-                });
+                let accepts = accepts.into_iter().zip(committed.accepts).map(
+                    |((accept, reply), accepted)| AcceptDone {
+                        accept,
+                        result: Ok(accepted),
+                        reply,
+                    },
+                );
                 Done {
                     accepts: accepts.collect(),
                     records: records.into_iter().zip(committed.records).collect(),
@@ -167,8 +171,10 @@ fn write(shared: &Shared, store: &dyn Store, runtime: &tokio::runtime::Handle) {
             }
             Err(error) => {
                 tracing::error!(%error, accepts = accepts.len(), records = records.len(), "commit failed");
-                let accepts = accepts.into_iter().map(|(accept, reply)| {
-                    AcceptDone { accept, result: Err(error.clone()), reply }
+                let accepts = accepts.into_iter().map(|(accept, reply)| AcceptDone {
+                    accept,
+                    result: Err(error.clone()),
+                    reply,
                 });
                 let is_stopping = put_back(shared, records);
                 if is_stopping {
@@ -214,7 +220,8 @@ fn next_batch(shared: &Shared, last_accepts: usize) -> Option<Taken> {
             if queue.is_stopping && accepts + records == 0 {
                 return None;
             }
-            let is_gathered = accepts >= last_accepts || gather_until.is_none_or(|until| now >= until);
+            let is_gathered =
+                accepts >= last_accepts || gather_until.is_none_or(|until| now >= until);
             if records > 0 && outcomes_until.is_none() {
                 outcomes_until = Some(now + OUTCOMES_WAIT);
             }

@@ -50,7 +50,9 @@ pub enum HeaderErrorKind {
     InvalidName,
     #[error("a header's value is printable ASCII without spaces at its ends")]
     InvalidValue,
-    #[error("a webhook has at most {HEADERS_MAX} headers of {HEADERS_BYTES_MAX} bytes in all, each name once")]
+    #[error(
+        "a webhook has at most {HEADERS_MAX} headers of {HEADERS_BYTES_MAX} bytes in all, each name once"
+    )]
     TooMany,
 }
 
@@ -67,8 +69,8 @@ pub(super) fn check(
         if checked.len() == HEADERS_MAX || bytes > HEADERS_BYTES_MAX {
             return Err(refuse(HeaderErrorKind::TooMany));
         }
-        let parsed =
-            HeaderName::try_from(name.as_str()).map_err(|_| refuse(HeaderErrorKind::InvalidName))?;
+        let parsed = HeaderName::try_from(name.as_str())
+            .map_err(|_| refuse(HeaderErrorKind::InvalidName))?;
         if is_reserved(parsed.as_str(), profile) {
             return Err(refuse(HeaderErrorKind::Reserved));
         }
@@ -86,9 +88,10 @@ pub(super) fn check(
 /// `name` in lower case.
 fn is_reserved(name: &str, profile: &SigningProfile) -> bool {
     let signing = &profile.list_headers;
-    let own = [Some(&signing.id), Some(&signing.timestamp), Some(&signing.signature)]
-        .into_iter()
-        .chain([profile.hex_header.as_ref().map(|hex| &hex.name), profile.server_host_header.as_ref()]);
+    let own =
+        [Some(&signing.id), Some(&signing.timestamp), Some(&signing.signature)].into_iter().chain(
+            [profile.hex_header.as_ref().map(|hex| &hex.name), profile.server_host_header.as_ref()],
+        );
     RESERVED.iter().any(|reserved| {
         if reserved.ends_with('-') { name.starts_with(reserved) } else { name == *reserved }
     }) || own.flatten().any(|own| own == name)
@@ -109,9 +112,14 @@ mod tests {
 
     #[test]
     fn nothing_that_signs_or_carries_can_be_set() {
-        for name in
-            ["Content-Length", "transfer-encoding", "Connection", "Webhook-Signature", "X-Automa-Any", "HOST"]
-        {
+        for name in [
+            "Content-Length",
+            "transfer-encoding",
+            "Connection",
+            "Webhook-Signature",
+            "X-Automa-Any",
+            "HOST",
+        ] {
             assert_eq!(refusal(name, "1"), Some(HeaderErrorKind::Reserved), "{name}");
         }
         assert_eq!(refusal("X-Api-Key", "abc 123"), None);
@@ -137,9 +145,15 @@ mod tests {
     #[test]
     fn their_number_and_size_are_bounded() {
         let many = (0..65).map(|n| (format!("x-{n}"), "a".to_owned())).collect();
-        assert_eq!(check(many, &SigningProfile::standard()).unwrap_err().kind, HeaderErrorKind::TooMany);
+        assert_eq!(
+            check(many, &SigningProfile::standard()).unwrap_err().kind,
+            HeaderErrorKind::TooMany
+        );
         assert_eq!(refusal("x-a", &"a".repeat(8 << 10)), Some(HeaderErrorKind::TooMany));
         let twice = vec![("x-a".to_owned(), "1".to_owned()), ("X-A".to_owned(), "2".to_owned())];
-        assert_eq!(check(twice, &SigningProfile::standard()).unwrap_err().kind, HeaderErrorKind::TooMany);
+        assert_eq!(
+            check(twice, &SigningProfile::standard()).unwrap_err().kind,
+            HeaderErrorKind::TooMany
+        );
     }
 }

@@ -17,10 +17,11 @@ use postrider_signature::{BodyForm, Content, NumberPolicy, Secret, sign};
 
 use super::Engine;
 use super::live::{LiveWebhook, fill_random};
-use crate::send::{Request, Sent};
+use crate::send::{Identity, Request, Sent};
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
-const AGENT: HeaderValue = HeaderValue::from_static(concat!("Postrider/", env!("CARGO_PKG_VERSION")));
+const AGENT: HeaderValue =
+    HeaderValue::from_static(concat!("Postrider/", env!("CARGO_PKG_VERSION")));
 
 /// A request could not be built.
 struct Unbuilt {
@@ -35,11 +36,13 @@ impl Engine {
         let made = AssertUnwindSafe(self.make(delivery, &event, started_at)).catch_unwind().await;
         let (sent, signed_headers) = made.unwrap_or_else(|_| {
             let detail = "a fault of the server itself; its log says more".to_owned();
-            (Sent::broke(ErrorClass::Internal, detail), Vec::new())
+            (broke(ErrorClass::Internal, detail), Vec::new())
         });
         let ended_at = self.now();
         let retry_after = match sent.result.status() {
-            Some(429 | 503) => sent.retry_after.and_then(|text| RetryAfter::parse(&text, ended_at)),
+            Some(429 | 503) => {
+                sent.retry_after.as_deref().and_then(|value| retry_after(value, ended_at))
+            }
             _ => None,
         };
         let attempt = Attempt {
@@ -66,8 +69,10 @@ impl Engine {
         now: UnixMs,
     ) -> (Sent, Vec<(String, String)>) {
         match self.request(delivery, event, now) {
-            Ok((request, signed_headers)) => (self.inner.parts.sender.send(request).await, signed_headers),
-            Err(unbuilt) => (Sent::broke(unbuilt.class, unbuilt.detail), Vec::new()),
+            Ok((request, signed_headers)) => {
+                (self.inner.parts.sender.send(request).await, signed_headers)
+            }
+            Err(unbuilt) => (broke(unbuilt.class, unbuilt.detail), Vec::new()),
         }
     }
 
@@ -88,11 +93,14 @@ impl Engine {
             .target
             .clone()
             .map_err(|detail| Unbuilt { class: ErrorClass::NotAllowed, detail })?;
-        let material =
-            live.material(&self.inner.parts.sealing).map_err(|error| internal(error.to_string()))?;
+        let material = live
+            .material(&self.inner.parts.sealing)
+            .map_err(|error| internal(error.to_string()))?;
         let is_live = |until: Option<UnixMs>| until.is_none_or(|until| now_ms < until);
-        let mut secrets = material.secrets.iter().filter(|(_, until)| is_live(*until)).map(|(secret, _)| secret);
-        let current = secrets.next().ok_or_else(|| internal("its webhook has no secret".to_owned()))?;
+        let mut secrets =
+            material.secrets.iter().filter(|(_, until)| is_live(*until)).map(|(secret, _)| secret);
+        let current =
+            secrets.next().ok_or_else(|| internal("its webhook has no secret".to_owned()))?;
         let older: Vec<&Secret> = secrets.collect();
 
         let signing = &live.profile().signing;
@@ -107,9 +115,13 @@ impl Engine {
         };
         let signed = sign(signing, current, &older, &content);
         let headers = headers(&live, &signed, &material.headers).map_err(internal)?;
-        let signed_headers = signed.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        let signed_headers =
+            signed.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
         let deadline = live.timeout(self.inner.parts.attempt_timeout);
-        Ok((Request { target, headers, body, deadline }, signed_headers))
+        Ok((
+            Request { target, headers, body, deadline, identity: Identity::default() },
+            signed_headers,
+        ))
     }
 }
 
@@ -122,12 +134,29 @@ fn headers(
     headers.push((CONTENT_TYPE, JSON));
     headers.push((USER_AGENT, AGENT));
     for (name, value) in signed {
-        let unfit = || format!("the profile {} makes a header that HTTP does not allow", live.profile().name());
+        let unfit = || {
+            format!("the profile {} makes a header that HTTP does not allow", live.profile().name())
+        };
         let name = HeaderName::try_from(*name).map_err(|_| unfit())?;
         headers.push((name, HeaderValue::try_from(value).map_err(|_| unfit())?));
     }
     headers.extend(custom.iter().cloned());
     Ok(headers)
+}
+
+/// What is recorded of an attempt that came to no request.
+fn broke(class: ErrorClass, detail: String) -> Sent {
+    Sent {
+        timing: Timing::default(),
+        address: None,
+        result: AttemptResult::Broke { class, detail, answer: None },
+        retry_after: None,
+        refusal: None,
+    }
+}
+
+fn retry_after(value: &[u8], now: UnixMs) -> Option<RetryAfter> {
+    RetryAfter::parse(std::str::from_utf8(value).ok()?, now)
 }
 
 /// The body in a form. One that was not in use when the event was accepted is made from the

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use http::{HeaderName, HeaderValue};
 use postrider_core::delivery::CancelReason;
+use postrider_core::id::{Key, UnixMs, WebhookKey};
 use postrider_core::lane::{Gate, LaneSettings};
 use postrider_core::limits;
 use postrider_core::target::{Target, TargetPolicy};
 use postrider_core::webhook::{DisabledReason, StoredSecret, Webhook, WebhookState};
-use postrider_core::id::{Key, UnixMs, WebhookKey};
 use postrider_signature::Secret;
 use postrider_signature::seal::{SealError, SealingKeys};
 use zeroize::Zeroizing;
@@ -88,8 +88,10 @@ impl LiveWebhook {
         let mut headers = Vec::with_capacity(self.webhook.headers.len());
         for (name, sealed) in &self.webhook.headers {
             let value = open_text(keys, webhook, sealed).map_err(broken)?;
-            let name = HeaderName::try_from(name.as_str()).map_err(|_| broken(SealError::NotSealed))?;
-            let mut value = HeaderValue::try_from(value.as_str()).map_err(|_| broken(SealError::NotSealed))?;
+            let name =
+                HeaderName::try_from(name.as_str()).map_err(|_| broken(SealError::NotSealed))?;
+            let mut value =
+                HeaderValue::try_from(value.as_str()).map_err(|_| broken(SealError::NotSealed))?;
             value.set_sensitive(true);
             headers.push((name, value));
         }
@@ -98,13 +100,21 @@ impl LiveWebhook {
 }
 
 /// Seals a text so that only its webhook's record can be opened with it.
-pub(super) fn seal_text(keys: &SealingKeys, webhook: WebhookKey, text: &str) -> Result<Vec<u8>, SealError> {
+pub(super) fn seal_text(
+    keys: &SealingKeys,
+    webhook: WebhookKey,
+    text: &str,
+) -> Result<Vec<u8>, SealError> {
     let mut nonce = [0; postrider_signature::seal::NONCE_BYTES];
     fill_random(&mut nonce);
     keys.seal(text.as_bytes(), &webhook.raw().to_be_bytes(), &nonce)
 }
 
-fn open_text(keys: &SealingKeys, webhook: WebhookKey, sealed: &[u8]) -> Result<Zeroizing<String>, SealError> {
+fn open_text(
+    keys: &SealingKeys,
+    webhook: WebhookKey,
+    sealed: &[u8],
+) -> Result<Zeroizing<String>, SealError> {
     let bytes = keys.open(sealed, &webhook.raw().to_be_bytes())?;
     let text = std::str::from_utf8(&bytes).map_err(|_| SealError::NotSealed)?;
     Ok(Zeroizing::new(text.to_owned()))

@@ -11,8 +11,8 @@ use postrider_signature::{BodyForm, FormError, NumberPolicy, envelope};
 use postrider_store::{Accept, Accepted, StoreError};
 use sha2::{Digest, Sha256};
 
-use super::registry::Fanout;
 use super::Engine;
+use super::registry::Fanout;
 
 /// Longest id that a publisher may give (contract §2).
 const GIVEN_ID_BYTES_MAX: usize = 128;
@@ -56,14 +56,19 @@ pub enum PublishError {
 
 impl Engine {
     /// Accepts an event. When this returns `Ok`, it and all its deliveries are committed.
-    pub async fn publish(&self, tenant: TenantKey, new: NewEvent) -> Result<Published, PublishError> {
+    pub async fn publish(
+        &self,
+        tenant: TenantKey,
+        new: NewEvent,
+    ) -> Result<Published, PublishError> {
         if new.id.as_ref().is_some_and(|id| !is_valid_id(id)) {
             return Err(PublishError::InvalidId);
         }
         let accept = self.accept(tenant, &new)?;
         let (event, matched) = (accept.event.clone(), accept.matching.matched.len());
         let answer = self.inner.commits.accept(accept).map_err(|_| PublishError::Busy)?;
-        let gone = || StoreError::Unavailable("the writer has ended; restart the server".to_owned());
+        let gone =
+            || StoreError::Unavailable("the writer has ended; restart the server".to_owned());
         match answer.await.map_err(|_| gone())?? {
             Accepted::New => Ok(Published { event, matched, is_repeat: false }),
             Accepted::Repeat { first, matched } => {
@@ -75,7 +80,8 @@ impl Engine {
 
     fn accept(&self, tenant: TenantKey, new: &NewEvent) -> Result<Accept, FormError> {
         let now = self.now();
-        let fanout = self.inner.registry.fanout(tenant, &new.event_type, now, || self.next_key(now));
+        let fanout =
+            self.inner.registry.fanout(tenant, &new.event_type, now, || self.next_key(now));
         let key: EventKey = self.next_key(now);
         let occurred_at = new.occurred_at.unwrap_or(now);
         let id = new.id.clone().unwrap_or_else(|| key.to_string());
@@ -95,10 +101,16 @@ impl Engine {
 }
 
 /// The body in each form in use. Forms of the same bytes share them.
-fn bodies(new: &NewEvent, id: &str, occurred_at: UnixMs, fanout: &Fanout) -> Result<Bodies, FormError> {
+fn bodies(
+    new: &NewEvent,
+    id: &str,
+    occurred_at: UnixMs,
+    fanout: &Fanout,
+) -> Result<Bodies, FormError> {
     let make = |form| {
         let event_type = new.event_type.as_str();
-        envelope(id, event_type, occurred_at, &new.data, form, NumberPolicy::Refuse).map(Bytes::from)
+        envelope(id, event_type, occurred_at, &new.data, form, NumberPolicy::Refuse)
+            .map(Bytes::from)
     };
     let verbatim = make(BodyForm::Verbatim)?;
     let shared = |body: Bytes| if body == verbatim { verbatim.clone() } else { body };

@@ -107,14 +107,16 @@ impl Registry {
         let Some(table) = tables.tenants.get(&tenant) else { return Vec::new() };
         let start = after.map_or(std::ops::Bound::Unbounded, std::ops::Bound::Excluded);
         let range = table.webhooks.range((start, std::ops::Bound::Unbounded));
-        let present = range.map(|(_, live)| live).filter(|live| live.webhook.state != WebhookState::Deleted);
+        let present =
+            range.map(|(_, live)| live).filter(|live| live.webhook.state != WebhookState::Deleted);
         present.take(limit).cloned().collect()
     }
 
     /// Those not deleted that `is_wanted` picks, of all tenants.
     pub(super) fn filtered(&self, is_wanted: impl Fn(&Webhook) -> bool) -> Vec<Arc<LiveWebhook>> {
         let tables = lock(&self.tables);
-        let present = tables.by_key.values().filter(|live| live.webhook.state != WebhookState::Deleted);
+        let present =
+            tables.by_key.values().filter(|live| live.webhook.state != WebhookState::Deleted);
         present.filter(|live| is_wanted(&live.webhook)).cloned().collect()
     }
 
@@ -153,10 +155,16 @@ impl Registry {
 }
 
 /// Joins a stored webhook with its profile.
-fn live(webhook: Webhook, profiles: &Profiles, policy: &TargetPolicy) -> Result<LiveWebhook, StoreError> {
+fn live(
+    webhook: Webhook,
+    profiles: &Profiles,
+    policy: &TargetPolicy,
+) -> Result<LiveWebhook, StoreError> {
     let profile = profiles.get(&webhook.profile).cloned().ok_or_else(|| {
         let (key, name) = (webhook.key, &webhook.profile);
-        StoreError::Unavailable(format!("{key} has the profile {name}, which is not configured; add it back"))
+        StoreError::Unavailable(format!(
+            "{key} has the profile {name}, which is not configured; add it back"
+        ))
     })?;
     Ok(LiveWebhook::new(webhook, profile, policy))
 }

@@ -146,7 +146,9 @@ impl Engine {
             Effect::Start { delivery, event, waiting } => {
                 self.spawn(self.clone().attempt(delivery, event, waiting));
             }
-            Effect::Record { delivery, was, what, standing } => self.record(delivery, was, what, standing),
+            Effect::Record { delivery, was, what, standing } => {
+                self.record(delivery, was, what, standing)
+            }
             Effect::Load { webhook, until, limit, except } => {
                 self.spawn(self.clone().load(DueQuery { webhook, until, limit, except }));
             }
@@ -290,7 +292,9 @@ struct EndProcessOnPanic;
 impl Drop for EndProcessOnPanic {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            tracing::error!("a loop of the engine panicked; ending the process so that it is restarted");
+            tracing::error!(
+                "a loop of the engine panicked; ending the process so that it is restarted"
+            );
             std::process::exit(70);
         }
     }

@@ -1,0 +1,170 @@
+//! Tenants and API keys, held in memory so that a request costs no query.
+
+use std::collections::HashMap;
+use std::sync::Mutex;
+
+use postrider_core::id::{ApiKeyKey, Key, TenantKey, UnixMs};
+use postrider_store::{ApiKey, Scope, Store, StoreError, Tenant};
+use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
+
+use super::live::fill_random;
+use super::{Engine, lock};
+
+/// Longest text that is looked at as a key: nothing unbounded is hashed.
+const KEY_TEXT_BYTES_MAX: usize = 256;
+/// What stands before a made key's id, so that scanners for leaked keys find it.
+const KEY_PREFIX: &str = "prk_";
+/// Random bytes of a made key.
+const KEY_SECRET_BYTES: usize = 32;
+/// Longest name of a tenant.
+const TENANT_NAME_BYTES_MAX: usize = 64;
+
+/// What the holder of a key may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Access {
+    /// `None` for an admin key, which names a tenant with each request.
+    pub tenant: Option<TenantKey>,
+    pub scope: Scope,
+}
+
+/// Why a tenant can't be created.
+#[derive(Debug, thiserror::Error)]
+pub enum TenantError {
+    #[error("there is a tenant of this name already; choose another")]
+    Taken,
+    #[error("a tenant's name has 1 to 64 of a–z, 0–9, _ and -")]
+    InvalidName,
+    #[error(transparent)]
+    Store(StoreError),
+}
+
+/// See the module's text.
+pub(super) struct AccessTable {
+    admin_hash: [u8; 32],
+    tables: Mutex<Tables>,
+}
+
+#[derive(Default)]
+struct Tables {
+    tenants: HashMap<String, Tenant>,
+    keys: HashMap<ApiKeyKey, ApiKey>,
+}
+
+impl AccessTable {
+    pub(super) async fn load(store: &dyn Store, admin_key: &str) -> Result<Self, StoreError> {
+        let tenants = store.tenants().await?.into_iter();
+        let keys = store.api_keys().await?.into_iter();
+        let tables = Tables {
+            tenants: tenants.map(|tenant| (tenant.name.clone(), tenant)).collect(),
+            keys: keys.map(|key| (key.key, key)).collect(),
+        };
+        Ok(Self { admin_hash: hash(admin_key), tables: Mutex::new(tables) })
+    }
+
+    pub(super) fn tenant(&self, name: &str) -> Option<Tenant> {
+        lock(&self.tables).tenants.get(name).cloned()
+    }
+}
+
+impl Engine {
+    /// Whose key this is. `None` for what is no key, and for one that expired or was revoked.
+    pub fn authenticate(&self, bearer: &str) -> Option<Access> {
+        if bearer.len() > KEY_TEXT_BYTES_MAX {
+            return None;
+        }
+        let given = hash(bearer);
+        let access = &self.inner.access;
+        if bool::from(given.ct_eq(&access.admin_hash)) {
+            return Some(Access { tenant: None, scope: Scope::Admin });
+        }
+        let (id, _) = bearer.strip_prefix(KEY_PREFIX)?.split_once('_')?;
+        let key = ApiKeyKey::parse(&format!("{}{id}", ApiKeyKey::PREFIX))?;
+        let known = lock(&access.tables).keys.get(&key).cloned()?;
+        let is_valid = bool::from(given.ct_eq(&known.hash))
+            && known.revoked_at.is_none()
+            && known.expires_at.is_none_or(|at| self.now() < at);
+        is_valid.then_some(Access { tenant: known.tenant, scope: known.scope })
+    }
+
+    pub async fn create_tenant(&self, name: &str) -> Result<Tenant, TenantError> {
+        let is_plain =
+            |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"_-".contains(&byte);
+        if !(1..=TENANT_NAME_BYTES_MAX).contains(&name.len()) || !name.bytes().all(is_plain) {
+            return Err(TenantError::InvalidName);
+        }
+        let now = self.now();
+        let tenant = Tenant { key: self.next_key(now), name: name.to_owned(), created_at: now };
+        match self.store().insert_tenant(tenant.clone()).await {
+            Ok(()) => {}
+            Err(StoreError::Conflict(_)) => return Err(TenantError::Taken),
+            Err(error) => return Err(TenantError::Store(error)),
+        }
+        lock(&self.inner.access.tables).tenants.insert(tenant.name.clone(), tenant.clone());
+        Ok(tenant)
+    }
+
+    /// Every tenant, in the order of their names.
+    pub fn tenants(&self) -> Vec<Tenant> {
+        let mut tenants: Vec<_> =
+            lock(&self.inner.access.tables).tenants.values().cloned().collect();
+        tenants.sort_by(|a, b| a.name.cmp(&b.name));
+        tenants
+    }
+
+    /// Makes a key. Its text is shown this once; only its hash is kept.
+    pub async fn create_api_key(
+        &self,
+        tenant: Option<TenantKey>,
+        scope: Scope,
+        description: Option<String>,
+        expires_at: Option<UnixMs>,
+    ) -> Result<(ApiKey, String), StoreError> {
+        let now = self.now();
+        let key: ApiKeyKey = self.next_key(now);
+        let text = key_text(key);
+        let record = ApiKey {
+            key,
+            tenant,
+            scope,
+            description,
+            hash: hash(&text),
+            created_at: now,
+            expires_at,
+            revoked_at: None,
+        };
+        self.store().insert_api_key(record.clone()).await?;
+        lock(&self.inner.access.tables).keys.insert(key, record.clone());
+        Ok((record, text))
+    }
+
+    /// Revokes a key; `false` when there is none. No request is let in by it after this.
+    pub async fn revoke_api_key(&self, key: ApiKeyKey) -> Result<bool, StoreError> {
+        let is_revoked = self.store().revoke_api_key(key, self.now()).await?;
+        lock(&self.inner.access.tables).keys.remove(&key);
+        Ok(is_revoked)
+    }
+
+    /// Every key that was not revoked, newest first.
+    pub fn api_keys(&self) -> Vec<ApiKey> {
+        let mut keys: Vec<_> = lock(&self.inner.access.tables).keys.values().cloned().collect();
+        keys.sort_by_key(|key| std::cmp::Reverse(key.key));
+        keys
+    }
+}
+
+/// `prk_`, the key's id and 256 random bits in hexadecimal.
+fn key_text(key: ApiKeyKey) -> String {
+    let mut secret = [0; KEY_SECRET_BYTES];
+    fill_random(&mut secret);
+    let id = key.to_string();
+    let mut text = format!("{KEY_PREFIX}{}_", &id[ApiKeyKey::PREFIX.len()..]);
+    for byte in secret {
+        text.push_str(&format!("{byte:02x}"));
+    }
+    text
+}
+
+fn hash(text: &str) -> [u8; 32] {
+    Sha256::digest(text).into()
+}

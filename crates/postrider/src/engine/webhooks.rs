@@ -1,0 +1,285 @@
+//! Registering and changing webhooks.
+//!
+//! A change is stored, then matched against, then told to the dispatcher, and only then
+//! acknowledged: no attempt that starts later uses the old value.
+
+use std::sync::Arc;
+
+use postrider_core::delivery::CancelReason;
+use postrider_core::dispatcher::Input;
+use postrider_core::event_type::Patterns;
+use postrider_core::id::{TenantKey, WebhookKey};
+use postrider_core::lane::{Gate, LaneSettings};
+use postrider_core::schedule::RetrySchedule;
+use postrider_core::target::{Target, TargetError};
+use postrider_core::webhook::{DisabledReason, StoredSecret, Webhook, WebhookState};
+use postrider_signature::seal::SealError;
+use postrider_signature::{Secret, SecretError};
+use postrider_store::StoreError;
+use zeroize::Zeroizing;
+
+use super::custom_headers::{self, HeaderError};
+use super::live::{LiveWebhook, UnsealError, fill_random, seal_text};
+use super::{Engine, shell};
+use crate::profile::Profile;
+
+/// A webhook to be registered.
+#[derive(Clone, Debug)]
+pub struct WebhookDraft {
+    pub url: String,
+    pub events: Patterns,
+    /// Without one, one is made.
+    pub secret: Option<String>,
+    /// Without one, the secret's format decides, then the server's default.
+    pub profile: Option<String>,
+    pub description: Option<String>,
+    pub headers: Vec<(String, String)>,
+    pub timeout_ms: Option<u32>,
+    pub concurrency: Option<u16>,
+    pub rate_per_s: Option<u32>,
+    pub schedule: Option<RetrySchedule>,
+}
+
+/// What to change: `None` leaves alone, `Some(None)` goes back to the default.
+#[derive(Clone, Debug, Default)]
+pub struct WebhookPatch {
+    pub url: Option<String>,
+    pub events: Option<Patterns>,
+    pub description: Option<Option<String>>,
+    pub headers: Option<Vec<(String, String)>>,
+    pub timeout_ms: Option<Option<u32>>,
+    pub concurrency: Option<Option<u16>>,
+    pub rate_per_s: Option<Option<u32>>,
+    pub schedule: Option<Option<RetrySchedule>>,
+    /// A profile whose secret format the current secret doesn't have needs a new secret too.
+    pub profile: Option<String>,
+    /// Replaces all secrets at once, without an overlap.
+    pub secret: Option<String>,
+    pub state: Option<WantedState>,
+}
+
+/// Whether a webhook is to get attempts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WantedState {
+    Enabled,
+    Disabled { cancel_pending: bool },
+}
+
+/// Why a webhook can't be registered or changed.
+#[derive(Debug, thiserror::Error)]
+pub enum WebhookError {
+    #[error(transparent)]
+    Url(#[from] TargetError),
+    #[error("there is no profile of this name; known are {}", known.join(", "))]
+    UnknownProfile { given: String, known: Vec<String> },
+    #[error(transparent)]
+    Secret(#[from] SecretError),
+    #[error("{}", .0.kind)]
+    Header(HeaderError),
+    #[error("there is no such webhook")]
+    NotFound,
+    #[error("this tenant has {0} webhooks already, the most that it may have; delete some first")]
+    Quota(usize),
+    #[error(transparent)]
+    Unseal(#[from] UnsealError),
+    #[error("a value could not be sealed: {0}")]
+    Seal(#[from] SealError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Engine {
+    pub async fn create_webhook(
+        &self,
+        tenant: TenantKey,
+        draft: WebhookDraft,
+    ) -> Result<Arc<LiveWebhook>, WebhookError> {
+        let url = self.accepted_url(&draft.url)?;
+        let profile = match &draft.profile {
+            Some(name) => self.named_profile(name)?,
+            None => self.profiles().for_secret(draft.secret.as_deref()).clone(),
+        };
+        let now = self.now();
+        let key = self.next_key(now);
+        let secret = match &draft.secret {
+            Some(text) => Secret::parse(text, &profile.signing.secret_format)?,
+            None => Secret::generate(&profile.signing.secret_format, &mut fill_random),
+        };
+        let webhook = Webhook {
+            key,
+            tenant,
+            version: 1,
+            url,
+            patterns: draft.events,
+            profile: profile.name().to_owned(),
+            description: draft.description,
+            headers: self.sealed_headers(key, draft.headers, &profile)?,
+            timeout_ms: draft.timeout_ms,
+            concurrency: draft.concurrency,
+            rate_per_s: draft.rate_per_s,
+            schedule: draft.schedule,
+            secrets: self.sole_secret(key, secret.expose())?,
+            state: WebhookState::Enabled,
+            created_at: now,
+            updated_at: now,
+        };
+        let _changing = self.inner.changing.lock().await;
+        let max = self.inner.parts.webhooks_per_tenant_max;
+        if self.inner.registry.count(tenant) >= max {
+            return Err(WebhookError::Quota(max));
+        }
+        self.store().insert_webhook(webhook.clone()).await?;
+        let live = Arc::new(LiveWebhook::new(webhook, profile, &self.inner.parts.policy));
+        self.inner.registry.put(live.clone());
+        Ok(live)
+    }
+
+    pub async fn patch_webhook(
+        &self,
+        tenant: TenantKey,
+        key: WebhookKey,
+        patch: WebhookPatch,
+    ) -> Result<Arc<LiveWebhook>, WebhookError> {
+        let _changing = self.inner.changing.lock().await;
+        let before = self.webhook(tenant, key).ok_or(WebhookError::NotFound)?;
+        let mut webhook = before.webhook.clone();
+        let profile = match &patch.profile {
+            Some(name) => self.named_profile(name)?,
+            None => before.profile.clone(),
+        };
+        webhook.profile = profile.name().to_owned();
+        let format = &profile.signing.secret_format;
+        if let Some(text) = &patch.secret {
+            webhook.secrets = self.sole_secret(key, Secret::parse(text, format)?.expose())?;
+        } else if patch.profile.is_some() {
+            for (secret, _) in &before.material(&self.inner.parts.sealing)?.secrets {
+                Secret::parse(secret.expose(), format)?;
+            }
+        }
+        if let Some(url) = &patch.url {
+            webhook.url = self.accepted_url(url)?;
+        }
+        if let Some(headers) = patch.headers {
+            webhook.headers = self.sealed_headers(key, headers, &profile)?;
+        }
+        webhook.patterns = patch.events.unwrap_or(webhook.patterns);
+        webhook.description = patch.description.unwrap_or(webhook.description);
+        webhook.timeout_ms = patch.timeout_ms.unwrap_or(webhook.timeout_ms);
+        webhook.concurrency = patch.concurrency.unwrap_or(webhook.concurrency);
+        webhook.rate_per_s = patch.rate_per_s.unwrap_or(webhook.rate_per_s);
+        webhook.schedule = patch.schedule.unwrap_or(webhook.schedule);
+        let cancels = patch.state == Some(WantedState::Disabled { cancel_pending: true });
+        match patch.state {
+            None => {}
+            Some(WantedState::Enabled) => {
+                self.cancelling_ended(key).await;
+                webhook.state = WebhookState::Enabled;
+            }
+            Some(WantedState::Disabled { .. })
+                if matches!(webhook.state, WebhookState::Disabled(_)) => {}
+            Some(WantedState::Disabled { .. }) => {
+                webhook.state = WebhookState::Disabled(DisabledReason::Requested);
+            }
+        }
+        let live = self.store_change(webhook, profile).await?;
+        if cancels {
+            self.cancel_all(&live).await;
+        }
+        Ok(live)
+    }
+
+    /// Deletes a webhook: no attempt starts after this, and what was pending is cancelled.
+    pub async fn delete_webhook(
+        &self,
+        tenant: TenantKey,
+        key: WebhookKey,
+    ) -> Result<(), WebhookError> {
+        let _changing = self.inner.changing.lock().await;
+        let before = self.webhook(tenant, key).ok_or(WebhookError::NotFound)?;
+        let mut webhook = before.webhook.clone();
+        webhook.state = WebhookState::Deleted;
+        // A tombstone signs nothing.
+        webhook.secrets.clear();
+        webhook.headers.clear();
+        self.store_change(webhook, before.profile.clone()).await?;
+        Ok(())
+    }
+
+    /// The current secret's text, as it was given or made.
+    pub fn secret_text(&self, live: &LiveWebhook) -> Result<Zeroizing<String>, UnsealError> {
+        let material = live.material(&self.inner.parts.sealing)?;
+        let current = material.secrets.first().map_or("", |(secret, _)| secret.expose());
+        Ok(Zeroizing::new(current.to_owned()))
+    }
+
+    /// Puts an enabled webhook into another state.
+    pub(super) async fn set_state_if_enabled(
+        &self,
+        key: WebhookKey,
+        state: WebhookState,
+    ) -> Result<(), WebhookError> {
+        let _changing = self.inner.changing.lock().await;
+        let before = self.inner.registry.get(key).ok_or(WebhookError::NotFound)?;
+        if before.webhook.state != WebhookState::Enabled {
+            return Ok(());
+        }
+        let webhook = Webhook { state, ..before.webhook.clone() };
+        self.store_change(webhook, before.profile.clone()).await?;
+        Ok(())
+    }
+
+    /// Stores a changed webhook and lets everything know. The caller holds `changing`.
+    async fn store_change(
+        &self,
+        mut webhook: Webhook,
+        profile: Arc<Profile>,
+    ) -> Result<Arc<LiveWebhook>, StoreError> {
+        webhook.version += 1;
+        webhook.updated_at = self.now();
+        self.store().update_webhook(webhook.clone()).await?;
+        let live = Arc::new(LiveWebhook::new(webhook, profile, &self.inner.parts.policy));
+        self.inner.registry.put(live.clone());
+        self.tell(shell::configured(&live));
+        Ok(live)
+    }
+
+    /// Cancels what is pending for a disabled webhook, and returns when that is done.
+    async fn cancel_all(&self, live: &LiveWebhook) {
+        let gate = Gate::Closed(CancelReason::WebhookDisabled);
+        let closed = LaneSettings { gate, ..(*live.lane).clone() };
+        self.tell(Input::Configured(Arc::new(closed)));
+        self.cancelling_ended(live.webhook.key).await;
+        self.tell(Input::Configured(live.lane.clone()));
+    }
+
+    /// The URL in its canonical form, when the policy allows it.
+    fn accepted_url(&self, text: &str) -> Result<String, TargetError> {
+        Ok(Target::parse(text, &self.inner.parts.policy)?.as_str().to_owned())
+    }
+
+    fn named_profile(&self, name: &str) -> Result<Arc<Profile>, WebhookError> {
+        self.profiles().get(name).cloned().ok_or_else(|| WebhookError::UnknownProfile {
+            given: name.to_owned(),
+            known: self.profiles().names().map(str::to_owned).collect(),
+        })
+    }
+
+    fn sole_secret(&self, key: WebhookKey, text: &str) -> Result<Vec<StoredSecret>, SealError> {
+        let sealed = seal_text(&self.inner.parts.sealing, key, text)?;
+        Ok(vec![StoredSecret { sealed, live_until: None }])
+    }
+
+    fn sealed_headers(
+        &self,
+        key: WebhookKey,
+        headers: Vec<(String, String)>,
+        profile: &Profile,
+    ) -> Result<Vec<(String, Vec<u8>)>, WebhookError> {
+        let checked =
+            custom_headers::check(headers, &profile.signing).map_err(WebhookError::Header)?;
+        let sealed = checked
+            .into_iter()
+            .map(|(name, value)| Ok((name, seal_text(&self.inner.parts.sealing, key, &value)?)));
+        sealed.collect()
+    }
+}
