@@ -92,6 +92,16 @@ pub enum Effect {
     DisableGone { webhook: WebhookKey },
 }
 
+/// Whether a delivery could be taken in hand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Claim {
+    Taken,
+    /// An attempt of it is due in memory or under way.
+    Underway,
+    /// What became of it is not durable yet, which takes moments.
+    Settling,
+}
+
 /// See the module's text.
 #[derive(Debug)]
 pub struct Dispatcher {
@@ -182,17 +192,20 @@ impl Dispatcher {
         self.lanes.get(&webhook).is_some_and(Lane::is_cancelling)
     }
 
-    /// Takes a delivery in hand for an operation on the store, such as a manual retry; end it
-    /// with [`Input::Settled`]. `false` when an attempt of it is due or under way already.
-    pub fn claim(&mut self, settings: &Arc<LaneSettings>, delivery: DeliveryKey) -> bool {
+    /// Takes a delivery in hand for an operation on the store, such as a manual retry. When
+    /// [`Claim::Taken`], end it with [`Input::Settled`].
+    pub fn claim(&mut self, settings: &Arc<LaneSettings>, delivery: DeliveryKey) -> Claim {
         let lane =
             self.lanes.entry(delivery.webhook).or_insert_with(|| Lane::new(settings.clone()));
+        if lane.settling.contains(&delivery.event) {
+            return Claim::Settling;
+        }
         if lane.holds(delivery.event) {
-            return false;
+            return Claim::Underway;
         }
         lane.settling.insert(delivery.event);
         self.settling += 1;
-        true
+        Claim::Taken
     }
 
     fn accepted(&mut self, now: UnixMs, settings: Arc<LaneSettings>, event: Arc<Event>) {

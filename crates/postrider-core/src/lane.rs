@@ -139,10 +139,9 @@ impl Lane {
         matches!(self.load, Load::Running { .. })
     }
 
-    /// Whether an event's delivery is in hand.
+    /// Whether an event's delivery is ready or in flight.
     pub(crate) fn holds(&self, event: EventKey) -> bool {
         self.in_flight.contains_key(&event)
-            || self.settling.contains(&event)
             || self.ready.iter().any(|ready| ready.event.key == event)
     }
 

@@ -13,7 +13,7 @@ use bytes::Bytes;
 use postrider_core::delivery::{
     Answer, Attempt, AttemptResult, ErrorClass, Standing, Timing, Trigger, Waiting,
 };
-use postrider_core::dispatcher::{Dispatcher, DispatcherLimits, Effect, Ended, Input};
+use postrider_core::dispatcher::{Claim, Dispatcher, DispatcherLimits, Effect, Ended, Input};
 use postrider_core::event::{Bodies, Event};
 use postrider_core::id::{
     DeliveryKey, EventKey, Key, KeyMaker, MatchingKey, TenantKey, WebhookKey,
@@ -321,7 +321,8 @@ impl World {
             return;
         };
         let settings = self.settings(delivery.webhook).clone();
-        if settings.gate != Gate::Open || !self.dispatcher.claim(&settings, delivery) {
+        if settings.gate != Gate::Open || self.dispatcher.claim(&settings, delivery) != Claim::Taken
+        {
             return;
         }
         let after = standing.after(Trigger::RetryRequested { at: self.now }).unwrap();

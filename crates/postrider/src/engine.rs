@@ -11,6 +11,7 @@ mod commit;
 mod custom_headers;
 mod deliver;
 mod live;
+mod maintain;
 mod publish;
 mod registry;
 mod shell;
@@ -48,8 +49,8 @@ pub struct EngineParts {
     pub sealing: SealingKeys,
     pub sender: Sender,
     pub policy: TargetPolicy,
-    /// Text of the admin key.
-    pub admin_key: String,
+    /// Text of an admin key beside those in the store.
+    pub admin_key: Option<String>,
     /// What `x-automa-server-host` says.
     pub public_url: String,
     /// The deadline of an attempt whose webhook names none.
@@ -111,7 +112,7 @@ impl Engine {
         let store = parts.store.clone();
         let newest = store.newest_key_ms().await?;
         let registry = registry::Registry::load(&*store, &parts.profiles, &parts.policy).await?;
-        let access = access::AccessTable::load(&*store, &parts.admin_key).await?;
+        let access = access::AccessTable::load(&*store, parts.admin_key.as_deref()).await?;
         let inner = Arc::new(Inner {
             keys: Mutex::new(KeyMaker::new(0, newest)),
             registry,
@@ -198,7 +199,7 @@ impl Engine {
             WebhookState::Disabled(_) => return Err(RetryError::WebhookDisabled),
             WebhookState::Deleted => return Err(RetryError::WebhookDeleted),
         }
-        if !self.claim(&live, delivery) {
+        if !self.claim(&live, delivery).await {
             return Err(RetryError::InFlight);
         }
         let at = self.now();

@@ -13,7 +13,19 @@ pub struct Profile {
     pub schedule: RetrySchedule,
 }
 
+/// The names of the profiles that every server has.
+pub const BUILTIN: [&str; 3] = ["standard", "automa", "autonoma"];
+
 impl Profile {
+    /// The built-in profile of a name (contract §3).
+    pub fn builtin(name: &str) -> Option<Self> {
+        let schedule = match name {
+            "automa" => RetrySchedule::automa(),
+            _ => RetrySchedule::standard(),
+        };
+        Some(Self { signing: SigningProfile::builtin(name)?, schedule })
+    }
+
     pub fn name(&self) -> &str {
         &self.signing.name
     }
@@ -30,13 +42,8 @@ impl Profiles {
     /// The built-in profiles and `more`; one of the same name replaces a built-in one.
     /// `None` when there is no profile of the name `default`.
     pub fn new(default: &str, more: Vec<Profile>) -> Option<Self> {
-        let builtin = [
-            Profile { signing: SigningProfile::standard(), schedule: RetrySchedule::standard() },
-            Profile { signing: SigningProfile::automa(), schedule: RetrySchedule::automa() },
-            Profile { signing: SigningProfile::autonoma(), schedule: RetrySchedule::standard() },
-        ];
+        let builtin = BUILTIN.iter().filter_map(|name| Profile::builtin(name));
         let by_name: BTreeMap<_, _> = builtin
-            .into_iter()
             .chain(more)
             .map(|profile| (profile.name().to_owned(), Arc::new(profile)))
             .collect();

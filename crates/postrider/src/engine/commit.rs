@@ -86,8 +86,7 @@ impl Commits {
         Self { shared, writer: Mutex::new(Some(writer)) }
     }
 
-    /// Queues an event; the answer comes once it is durable. `make` is called under the queue's
-    /// lock, so that keys ascend in the order of the queue.
+    /// Queues an event; the answer comes once it is durable.
     pub(super) fn accept(
         &self,
         accept: Accept,
@@ -231,7 +230,7 @@ fn next_batch(shared: &Shared, last_accepts: usize) -> Option<Taken> {
                 return Some(queue.take());
             }
             queue.parked = Some(std::thread::current());
-            queue.wanted_accepts = if is_gathered { 1 } else { last_accepts };
+            queue.wanted_accepts = if accepts == 0 || is_gathered { 1 } else { last_accepts };
             let gathering = gather_until.filter(|_| !is_gathered && accepts > 0);
             [gathering, outcomes_until].into_iter().flatten().min().map(|until| until - now)
         };

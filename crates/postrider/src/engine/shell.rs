@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use postrider_core::delivery::{CancelReason, Happening, HistoryEntry, Standing, Waiting};
-use postrider_core::dispatcher::{Dispatcher, DispatcherLimits, Effect, Input};
+use postrider_core::dispatcher::{Claim, Dispatcher, DispatcherLimits, Effect, Input};
 use postrider_core::id::{DeliveryKey, EventKey, HistoryKey, UnixMs, WebhookKey};
 use postrider_core::lane::Ready;
 use postrider_core::webhook::{DisabledReason, WebhookState};
@@ -57,6 +57,7 @@ impl Engine {
     pub(super) async fn start_shell(&self) -> Result<(), StoreError> {
         self.spawn_loop(Self::hand_on_commits);
         self.spawn_loop(Self::wake_in_time);
+        self.spawn_loop(Self::maintain);
         let mut after = None;
         loop {
             let page = self.store().lanes(after, LANES_PAGE).await?;
@@ -93,9 +94,19 @@ impl Engine {
         cut_off
     }
 
-    /// Takes a delivery in hand, so that no attempt of it starts meanwhile.
-    pub(super) fn claim(&self, live: &LiveWebhook, delivery: DeliveryKey) -> bool {
-        lock(&self.inner.shell.dispatcher).claim(&live.lane, delivery)
+    /// Takes a delivery in hand, so that no attempt of it starts meanwhile; `false` when one is
+    /// due or under way.
+    pub(super) async fn claim(&self, live: &LiveWebhook, delivery: DeliveryKey) -> bool {
+        let shell = &self.inner.shell;
+        loop {
+            let turned = shell.turned.notified();
+            match lock(&shell.dispatcher).claim(&live.lane, delivery) {
+                Claim::Taken => return true,
+                Claim::Underway => return false,
+                Claim::Settling => {}
+            }
+            turned.await;
+        }
     }
 
     /// A claimed delivery was moved on.
