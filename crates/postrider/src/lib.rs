@@ -1,6 +1,15 @@
 //! Postrider: server and command line.
+//!
+//! `serve` joins the parts; `api` is what others ask of them over `http`; `engine` is what they
+//! do together; `send` makes HTTP requests to receivers; `cli` talks to a running server. The
+//! binary in `main.rs` only calls in here, so that tests can start a server in their own process.
+
+pub mod api;
+pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod engine;
+pub mod http;
 pub mod profile;
 pub mod send;
+pub mod serve;

@@ -1,0 +1,97 @@
+//! What the `OpenAPI` document says that no single route does: who may ask, and the errors that
+//! every route has in common.
+
+use utoipa::openapi::path::{Operation, ParameterBuilder, ParameterIn};
+use utoipa::openapi::response::ResponseBuilder;
+use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityRequirement, SecurityScheme};
+use utoipa::openapi::{
+    Components, ContentBuilder, Info, License, Object, OpenApi, OpenApiBuilder, Ref, Required, Type,
+};
+use utoipa::{PartialSchema, ToSchema};
+
+use crate::http::problem::{Code, Fault, Problem};
+
+const BEARER: &str = "bearer";
+
+/// What every route can answer.
+const COMMON: &[(&str, &str)] = &[
+    ("400", "The request is not readable"),
+    ("401", "The API key is missing, unknown, expired or revoked"),
+    ("403", "The API key's scope is not enough"),
+    ("404", "There is no such thing, or no such tenant, or not for this key"),
+    ("422", "The request is readable but something in it is wrong; errors say where"),
+    ("429", "Too many wrong API keys from this address"),
+    ("500", "A fault of the server"),
+    ("503", "The server is busy; Retry-After says when to come back"),
+];
+
+/// What routes that read a body can answer besides.
+const WITH_BODY: &[(&str, &str)] = &[
+    ("408", "The body did not arrive in time"),
+    ("413", "The body is longer than 1 MiB"),
+    ("415", "The body is of a type that is not JSON"),
+];
+
+/// The document before its routes.
+pub(super) fn head() -> OpenApi {
+    let mut info = Info::new("Postrider", env!("CARGO_PKG_VERSION"));
+    info.description = Some(
+        "Delivers webhooks: publish an event once, and every webhook that wants it gets it, \
+         signed, retried until it arrives or the schedule ends, with a record of what happened."
+            .to_owned(),
+    );
+    info.license = Some(License::new(env!("CARGO_PKG_LICENSE")));
+    let mut components = Components::new();
+    let scheme = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
+    components.add_security_scheme(BEARER, scheme);
+    components.schemas.insert("Problem".to_owned(), Problem::schema());
+    let mut parts = Vec::new();
+    Problem::schemas(&mut parts);
+    parts.push((Fault::name().into_owned(), Fault::schema()));
+    parts.push((Code::name().into_owned(), Code::schema()));
+    components.schemas.extend(parts);
+    OpenApiBuilder::new()
+        .info(info)
+        .components(Some(components))
+        .security(Some([SecurityRequirement::new::<_, [&str; 0], &str>(BEARER, [])]))
+        .build()
+}
+
+/// The document with what its routes have in common.
+pub(super) fn complete(mut document: OpenApi) -> OpenApi {
+    for (path, item) in &mut document.paths.paths {
+        if !path.starts_with("/v1/") {
+            continue;
+        }
+        let operations =
+            [&mut item.get, &mut item.post, &mut item.patch, &mut item.delete, &mut item.put];
+        for operation in operations.into_iter().flatten() {
+            let is_admins = path.starts_with("/v1/tenants") || path.starts_with("/v1/keys");
+            complete_operation(operation, !is_admins);
+        }
+    }
+    document
+}
+
+fn complete_operation(operation: &mut Operation, has_tenant: bool) {
+    if has_tenant {
+        let tenant = ParameterBuilder::new()
+            .name("Postrider-Tenant")
+            .parameter_in(ParameterIn::Header)
+            .required(Required::False)
+            .description(Some("The tenant, for admin keys; by default `default`"))
+            .schema(Some(Object::with_type(Type::String)))
+            .build();
+        operation.parameters.get_or_insert_default().push(tenant.into());
+    }
+    let with_body: &[_] = if operation.request_body.is_some() { WITH_BODY } else { &[] };
+    for (status, description) in COMMON.iter().chain(with_body) {
+        let content = ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build();
+        let response = ResponseBuilder::new()
+            .description(*description)
+            .content("application/problem+json", content)
+            .build();
+        let responses = &mut operation.responses.responses;
+        responses.entry((*status).to_owned()).or_insert_with(|| response.into());
+    }
+}

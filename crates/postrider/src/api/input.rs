@@ -1,0 +1,140 @@
+//! What the document says about the bodies that routes read and answer with by hand.
+//!
+//! Reading is strict and finds more than a schema can say ([`crate::http::json`]), so nothing is
+//! deserialised into these. A test holds them to what the routes read.
+
+use std::collections::BTreeMap;
+
+use utoipa::ToSchema;
+
+use super::keys::ScopeView;
+use super::publish::{BatchView, PublishedView};
+
+/// What happened.
+#[derive(Debug, ToSchema)]
+pub struct EventInput {
+    /// The event type: dotted, such as `code.generated`.
+    #[schema(max_length = 128, example = "code.generated")]
+    pub r#type: String,
+    /// Any JSON value. Delivered as given, in the form that each webhook's profile wants.
+    pub data: serde_json::Value,
+    /// Your own id, also the idempotency key: the same id with the same content is accepted once.
+    #[schema(required = false, min_length = 1, max_length = 128, pattern = "^[A-Za-z0-9_-]+$")]
+    pub id: Option<String>,
+    /// When it happened (RFC 3339); without it, when it is accepted.
+    #[schema(required = false, format = DateTime)]
+    pub timestamp: Option<String>,
+}
+
+/// One event or up to 1,000.
+#[derive(Debug, ToSchema)]
+#[serde(untagged)]
+pub enum PublishInput {
+    One(EventInput),
+    Batch(Vec<EventInput>),
+}
+
+/// What a publisher is answered.
+#[derive(Debug, ToSchema)]
+#[serde(untagged)]
+pub enum PublishAnswer {
+    One(PublishedView),
+    Batch(BatchView),
+}
+
+/// A webhook to register.
+#[derive(Debug, ToSchema)]
+pub struct WebhookInput {
+    /// Where events go.
+    #[schema(max_length = 2048, example = "https://example.com/webhooks")]
+    pub url: String,
+    /// Patterns: `code.generated`, `code.*` or `*`.
+    #[schema(min_items = 1, max_items = 1000)]
+    pub events: Vec<String>,
+    /// Made and answered when left out.
+    #[schema(required = false, min_length = 1, max_length = 1024)]
+    pub secret: Option<String>,
+    /// `standard`, `automa`, `autonoma` or one of the server's own. Without it, the one whose
+    /// format the secret has; without a secret, the server's default.
+    #[schema(required = false)]
+    pub profile: Option<String>,
+    #[schema(required = false, max_length = 1024)]
+    pub description: Option<String>,
+    /// Headers to send along. Those that sign or frame a request can't be set.
+    #[schema(required = false)]
+    pub headers: Option<BTreeMap<String, String>>,
+    /// The deadline of an attempt; null for the server's default.
+    #[schema(required = false, minimum = 1000, maximum = 30000)]
+    pub timeout_ms: Option<u32>,
+    /// Attempts under way at once; null for the server's default.
+    #[schema(required = false, minimum = 1, maximum = 256)]
+    pub concurrency: Option<u16>,
+    /// Attempts started a second; null for no limit.
+    #[schema(required = false, minimum = 1, maximum = 10000)]
+    pub rate_limit: Option<u32>,
+    /// Seconds before each attempt, the first included (usually 0); null for the profile's.
+    #[schema(required = false, min_items = 1, max_items = 100)]
+    pub retry_schedule: Option<Vec<u32>>,
+}
+
+/// What to change of a webhook. What is left out stays; null means back to the default.
+#[derive(Debug, ToSchema)]
+pub struct WebhookChange {
+    #[schema(required = false, nullable = false, max_length = 2048)]
+    pub url: Option<String>,
+    #[schema(required = false, nullable = false, min_items = 1, max_items = 1000)]
+    pub events: Option<Vec<String>>,
+    /// Replaces the current secret, which goes on signing for a while.
+    #[schema(required = false, nullable = false, min_length = 1, max_length = 1024)]
+    pub secret: Option<String>,
+    #[schema(required = false, nullable = false)]
+    pub profile: Option<String>,
+    #[schema(required = false, max_length = 1024)]
+    pub description: Option<String>,
+    /// Replaces all headers.
+    #[schema(required = false)]
+    pub headers: Option<BTreeMap<String, String>>,
+    #[schema(required = false, minimum = 1000, maximum = 30000)]
+    pub timeout_ms: Option<u32>,
+    #[schema(required = false, minimum = 1, maximum = 256)]
+    pub concurrency: Option<u16>,
+    #[schema(required = false, minimum = 1, maximum = 10000)]
+    pub rate_limit: Option<u32>,
+    #[schema(required = false, min_items = 1, max_items = 100)]
+    pub retry_schedule: Option<Vec<u32>>,
+    #[schema(required = false, nullable = false)]
+    pub state: Option<WantedStateInput>,
+    /// With `"state": "disabled"`: cancel what is pending too.
+    #[schema(required = false, nullable = false)]
+    pub cancel_pending: Option<bool>,
+}
+
+/// Whether a webhook is to get attempts.
+#[derive(Clone, Copy, Debug, ToSchema)]
+#[schema(rename_all = "snake_case")]
+pub enum WantedStateInput {
+    Enabled,
+    Disabled,
+}
+
+/// A tenant to make.
+#[derive(Debug, ToSchema)]
+pub struct TenantInput {
+    /// What the header `Postrider-Tenant` calls it.
+    #[schema(min_length = 1, max_length = 64, pattern = "^[a-z0-9_-]+$")]
+    pub name: String,
+}
+
+/// An API key to make.
+#[derive(Debug, ToSchema)]
+pub struct KeyInput {
+    pub scope: ScopeView,
+    /// The name of its tenant, by default `default`. An admin key has none.
+    #[schema(required = false)]
+    pub tenant: Option<String>,
+    #[schema(required = false, max_length = 256)]
+    pub description: Option<String>,
+    /// When it ends (RFC 3339); without it, never.
+    #[schema(required = false, format = DateTime)]
+    pub expires_at: Option<String>,
+}

@@ -1,0 +1,95 @@
+//! The API: what each route reads, asks of the engine, and answers.
+//!
+//! One file for each group of actions; [`router`] is the one table of routes, and the document
+//! that describes them is made from the same table. Reading is strict and by hand ([`crate::http::json`]);
+//! the input types that derive a schema exist for the document only, and a test holds both
+//! together.
+
+pub mod attempt;
+pub mod deliveries;
+mod document;
+pub mod events;
+pub mod explanation;
+pub mod health;
+pub mod input;
+pub mod keys;
+pub mod publish;
+pub mod tenants;
+mod webhook_input;
+pub mod webhooks;
+pub mod wire;
+
+use axum::Router;
+use axum::extract::FromRequestParts;
+use axum::extract::Path;
+use axum::response::Response;
+use axum::routing::get;
+use http::StatusCode;
+use http::request::Parts;
+use utoipa::openapi::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::http::json;
+use crate::http::problem::{ApiError, Code};
+use crate::http::state::ServerState;
+
+/// All routes of the API and those of `more`, which must have no fallback of its own.
+pub fn router(state: ServerState, more: Router) -> Router {
+    let (routes, document) = table().split_for_parts();
+    let document = document::complete(document);
+    routes
+        .route(
+            "/openapi.json",
+            get(move || {
+                let answer = json::answer(StatusCode::OK, &document);
+                async move { answer }
+            }),
+        )
+        .with_state(state)
+        .merge(more)
+        .fallback(|| async { ApiError::not_found() })
+        .method_not_allowed_fallback(|| async {
+            let detail = "this address does not take that method; see the header Allow";
+            ApiError::new(Code::MethodNotAllowed, detail)
+        })
+}
+
+/// The `OpenAPI` document of [`router`].
+pub fn document() -> OpenApi {
+    document::complete(table().split_for_parts().1)
+}
+
+/// The routes. Every one of them is in the document by being here.
+fn table() -> OpenApiRouter<ServerState> {
+    OpenApiRouter::with_openapi(document::head())
+        .routes(routes!(publish::publish, events::list))
+        .routes(routes!(events::show))
+        .routes(routes!(events::deliveries))
+        .routes(routes!(webhooks::create, webhooks::list))
+        .routes(routes!(webhooks::show, webhooks::change, webhooks::delete))
+        .routes(routes!(webhooks::secret))
+        .routes(routes!(webhooks::attempts))
+        .routes(routes!(deliveries::show))
+        .routes(routes!(deliveries::retry))
+        .routes(routes!(tenants::create, tenants::list))
+        .routes(routes!(keys::create, keys::list))
+        .routes(routes!(keys::revoke))
+        .routes(routes!(health::live))
+        .routes(routes!(health::ready))
+}
+
+/// The id in a request's path. Whatever can't be one gets the answer of one that isn't known.
+#[derive(Debug)]
+struct PathId(String);
+
+impl FromRequestParts<ServerState> for PathId {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &ServerState) -> Result<Self, ApiError> {
+        let path = Path::<String>::from_request_parts(parts, state).await;
+        path.map(|Path(id)| Self(id)).map_err(|_| ApiError::not_found())
+    }
+}
+
+type Answer = Result<Response, ApiError>;

@@ -1,0 +1,250 @@
+//! Reading what a client says about a webhook, when creating and when changing one.
+
+use std::borrow::Cow;
+
+use postrider_core::event_type::{Patterns, PatternsError};
+use postrider_core::limits::LANE_CONCURRENCY_MAX;
+use postrider_core::schedule::{Jitter, RetrySchedule, ScheduleError};
+
+use crate::engine::{WantedState, WebhookDraft, WebhookPatch};
+use crate::http::json::{Fields, Given};
+use crate::http::problem::{ApiError, Code};
+
+/// What a webhook's description may be long: a paragraph.
+const DESCRIPTION_BYTES_MAX: usize = 1_024;
+/// Attempts a second that a webhook may ask for.
+const RATE_LIMIT_MAX: i64 = 10_000;
+/// The deadline of an attempt (contract §3).
+const TIMEOUT_MS_MIN: i64 = 1_000;
+const TIMEOUT_MS_MAX: i64 = 30_000;
+/// A schedule of one's own is spread as the built-in ones are, so that a receiver that was down
+/// isn't hit by everything at once.
+const SCHEDULE_JITTER: Jitter = Jitter::Proportional { percent: 10 };
+
+/// Reads a webhook to register.
+pub(super) fn draft(text: &str) -> Result<WebhookDraft, ApiError> {
+    let mut fields = Fields::of(text)?;
+    let url = fields.required_text("url").map(Cow::into_owned);
+    let has_events = fields.has("events");
+    let events = not_null(&mut fields, "events", events);
+    if !has_events {
+        fields.fault("events", "events is required; name event types, or * for all");
+    }
+    let settings = Settings::read(&mut fields);
+    let profile = fields.text("profile").map(Cow::into_owned).value();
+    let secret = fields.text("secret").map(Cow::into_owned).value();
+    fields.finish()?;
+    let (Some(url), Some(events)) = (url, events) else {
+        return Err(ApiError::new(Code::Validation, "url and events are required"));
+    };
+    Ok(WebhookDraft {
+        url,
+        events,
+        secret,
+        profile,
+        description: settings.description.value(),
+        headers: settings.headers.value().unwrap_or_default(),
+        timeout_ms: settings.timeout_ms.value(),
+        concurrency: settings.concurrency.value(),
+        rate_per_s: settings.rate_limit.value(),
+        schedule: settings.retry_schedule.value(),
+    })
+}
+
+/// Reads what to change of a webhook.
+pub(super) fn patch(text: &str) -> Result<WebhookPatch, ApiError> {
+    let mut fields = Fields::of(text)?;
+    let url = not_null(&mut fields, "url", |fields| fields.text("url"));
+    let events = not_null(&mut fields, "events", events);
+    let settings = Settings::read(&mut fields);
+    let profile = not_null(&mut fields, "profile", |fields| fields.text("profile"));
+    let secret = not_null(&mut fields, "secret", |fields| fields.text("secret"));
+    let state = wanted_state(&mut fields);
+    fields.finish()?;
+    Ok(WebhookPatch {
+        url: url.map(Cow::into_owned),
+        events,
+        description: settings.description.change(),
+        headers: settings.headers.change().map(Option::unwrap_or_default),
+        timeout_ms: settings.timeout_ms.change(),
+        concurrency: settings.concurrency.change(),
+        rate_per_s: settings.rate_limit.change(),
+        schedule: settings.retry_schedule.change(),
+        profile: profile.map(Cow::into_owned),
+        secret: secret.map(Cow::into_owned),
+        state,
+    })
+}
+
+/// What creating and changing have in common; null is allowed for each.
+struct Settings {
+    description: Given<String>,
+    headers: Given<Vec<(String, String)>>,
+    timeout_ms: Given<u32>,
+    concurrency: Given<u16>,
+    rate_limit: Given<u32>,
+    retry_schedule: Given<RetrySchedule>,
+}
+
+impl Settings {
+    fn read(fields: &mut Fields<'_>) -> Self {
+        let description = fields.text("description").map(Cow::into_owned);
+        if let Given::Value(text) = &description
+            && text.len() > DESCRIPTION_BYTES_MAX
+        {
+            let message = format!("description may have at most {DESCRIPTION_BYTES_MAX} bytes");
+            fields.fault("description", message);
+        }
+        Self {
+            description,
+            headers: fields.pairs("headers"),
+            timeout_ms: fields.integer("timeout_ms", TIMEOUT_MS_MIN..=TIMEOUT_MS_MAX),
+            concurrency: fields.integer("concurrency", 1..=LANE_CONCURRENCY_MAX.into()),
+            rate_limit: fields.integer("rate_limit", 1..=RATE_LIMIT_MAX),
+            retry_schedule: retry_schedule(fields),
+        }
+    }
+}
+
+fn events(fields: &mut Fields<'_>) -> Given<Patterns> {
+    let texts = match fields.texts("events") {
+        Given::Value(texts) => texts,
+        Given::Null => return Given::Null,
+        Given::Absent => return Given::Absent,
+    };
+    match Patterns::parse(&texts) {
+        Ok(patterns) => return Given::Value(patterns),
+        Err(PatternsError::Pattern { index, source }) => {
+            let place = format!("/events/{index}");
+            fields.faults.push(Code::Validation, place, source.to_string());
+        }
+        Err(error @ (PatternsError::Empty | PatternsError::TooMany)) => {
+            fields.fault("events", error.to_string());
+        }
+    }
+    Given::Absent
+}
+
+fn retry_schedule(fields: &mut Fields<'_>) -> Given<RetrySchedule> {
+    let seconds = match fields.integers("retry_schedule") {
+        Given::Value(seconds) => seconds,
+        Given::Null => return Given::Null,
+        Given::Absent => return Given::Absent,
+    };
+    let delays_ms: Vec<_> = seconds.iter().map(|seconds| seconds.saturating_mul(1_000)).collect();
+    match RetrySchedule::list(&delays_ms, SCHEDULE_JITTER) {
+        Ok(schedule) => return Given::Value(schedule),
+        Err(
+            error
+            @ (ScheduleError::NegativeDelay { index } | ScheduleError::DelayTooLong { index }),
+        ) => {
+            let place = format!("/retry_schedule/{index}");
+            fields.faults.push(Code::Validation, place, error.to_string());
+        }
+        Err(error) => fields.fault("retry_schedule", error.to_string()),
+    }
+    Given::Absent
+}
+
+fn wanted_state(fields: &mut Fields<'_>) -> Option<WantedState> {
+    let state = not_null(fields, "state", |fields| fields.text("state"));
+    let cancel_pending = fields.flag("cancel_pending").value();
+    match state.as_deref() {
+        Some("disabled") => {
+            let cancel_pending = cancel_pending.unwrap_or(false);
+            return Some(WantedState::Disabled { cancel_pending });
+        }
+        Some("enabled") if cancel_pending.is_none() => return Some(WantedState::Enabled),
+        Some("enabled") | None if cancel_pending.is_some() => {
+            fields.fault("cancel_pending", "this goes with \"state\": \"disabled\" only");
+        }
+        Some(_) => fields.fault("state", "state must be \"enabled\" or \"disabled\""),
+        None => {}
+    }
+    None
+}
+
+fn not_null<'a, T>(
+    fields: &mut Fields<'a>,
+    name: &str,
+    read: impl FnOnce(&mut Fields<'a>) -> Given<T>,
+) -> Option<T> {
+    match read(fields) {
+        Given::Value(value) => Some(value),
+        Given::Absent => None,
+        Given::Null => {
+            fields.fault(name, format!("{name} has no default to go back to; give a value"));
+            None
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn places(error: &ApiError) -> Vec<&str> {
+        let faults = error.problem().errors.iter();
+        faults.filter_map(|fault| fault.pointer.as_deref()).collect()
+    }
+
+    #[test]
+    fn each_setting_out_of_bounds_is_pointed_at() {
+        let text = r#"{"url":1,"events":["a","b..c"],"timeout_ms":999,"concurrency":257,
+            "rate_limit":0,"retry_schedule":[0,-1],"headers":{"X-A":1},"description":[]}"#;
+        let text: String = text.split_whitespace().collect();
+        let error = draft(&text).unwrap_err();
+        assert_eq!(
+            places(&error),
+            [
+                "/url",
+                "/events/1",
+                "/description",
+                "/headers/X-A",
+                "/timeout_ms",
+                "/concurrency",
+                "/rate_limit",
+                "/retry_schedule/1",
+            ]
+        );
+    }
+
+    #[test]
+    fn schedules_have_bounds() {
+        let long = vec!["1"; 101].join(",");
+        for schedule in ["[]", &format!("[{long}]"), "[-1]", "[34560000]", "[1.5]", "3", "[null]"] {
+            let text = format!(r#"{{"retry_schedule":{schedule}}}"#);
+            assert_eq!(patch(&text).unwrap_err().code(), Code::Validation, "{schedule}");
+        }
+        let patch = patch(r#"{"retry_schedule":[0,60]}"#).unwrap();
+        assert_eq!(patch.schedule.unwrap().unwrap().delays_ms(), [0, 60_000]);
+    }
+
+    #[test]
+    fn a_change_tells_leaving_alone_from_clearing() {
+        let change = patch(r#"{"description":null,"rate_limit":5,"headers":null}"#).unwrap();
+        assert_eq!(change.description, Some(None));
+        assert_eq!(change.rate_per_s, Some(Some(5)));
+        assert_eq!(change.headers, Some(Vec::new()));
+        assert_eq!(change.timeout_ms, None);
+        let error = patch(r#"{"url":null,"secret":null,"state":null}"#).unwrap_err();
+        assert_eq!(places(&error), ["/url", "/secret", "/state"]);
+    }
+
+    #[test]
+    fn states_are_wanted_by_name() {
+        let state = |text: &str| patch(text).map(|patch| patch.state);
+        assert!(matches!(state(r#"{"state":"enabled"}"#), Ok(Some(WantedState::Enabled))));
+        assert!(matches!(
+            state(r#"{"state":"disabled","cancel_pending":true}"#),
+            Ok(Some(WantedState::Disabled { cancel_pending: true }))
+        ));
+        for bad in [
+            r#"{"state":"deleted"}"#,
+            r#"{"cancel_pending":true}"#,
+            r#"{"state":"enabled","cancel_pending":false}"#,
+        ] {
+            assert!(state(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! The command line: `serve` starts a server, everything else is a client of one.
+//!
+//! The client knows the API's wire shapes and nothing of the engine. Called as `autonoma` (a link
+//! to the same binary) it has no `serve`, and makes webhooks of the profile `autonoma` unless told
+//! otherwise (wire contract §4).
+//!
+//! Answers go to stdout, everything else to stderr. The exit code says what went wrong; see
+//! [`failure`].
+
+mod client;
+mod event;
+pub mod failure;
+mod inbox;
+mod output;
+mod serve_args;
+mod server;
+pub mod telemetry;
+mod webhook;
+
+use std::ffi::{OsStr, OsString};
+use std::io::Write as _;
+use std::path::Path;
+use std::process::ExitCode;
+
+use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+
+use crate::config::Config;
+use failure::Failure;
+use output::{Output, printable};
+use serve_args::ServeArgs;
+use server::ServerArgs;
+
+/// The second name of the binary.
+const AUTONOMA: &str = "autonoma";
+
+/// Runs the command of `args` (the first is the program's name) and says how it went. `serve`
+/// runs the server until it stops.
+pub fn main(
+    args: impl IntoIterator<Item = OsString>,
+    serve: impl FnOnce(Config) -> anyhow::Result<()>,
+) -> ExitCode {
+    let args: Vec<OsString> = args.into_iter().collect();
+    let command = match parse(&args) {
+        Ok(command) => command,
+        Err(error) => {
+            // help and version are errors to clap; they go to stdout and exit with 0
+            let _ = error.print();
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+        }
+    };
+    let done = match command {
+        Command::Serve(args) => run_server(args, serve),
+        Command::Client(command, name) => run_client(*command, name),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            let _ = std::io::stderr().write_all(failure.to_string().as_bytes());
+            failure.kind.exit_code()
+        }
+    }
+}
+
+/// By which name the binary was called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum CalledAs {
+    Postrider,
+    Autonoma,
+}
+
+enum Command {
+    Serve(ServeArgs),
+    Client(Box<ClientCommand>, CalledAs),
+}
+
+#[derive(Parser)]
+#[command(
+    name = "postrider",
+    version,
+    about = "Delivers webhooks: publish an event once, and every webhook that wants it gets it"
+)]
+#[command(propagate_version = true)]
+struct PostriderArgs {
+    #[command(subcommand)]
+    command: PostriderCommand,
+}
+
+#[derive(Subcommand)]
+enum PostriderCommand {
+    /// Start a server
+    Serve(ServeArgs),
+    #[command(flatten)]
+    Client(Box<ClientCommand>),
+}
+
+#[derive(Parser)]
+#[command(name = AUTONOMA, version, about = "Webhooks of the Autonoma platform")]
+#[command(propagate_version = true)]
+struct AutonomaArgs {
+    #[command(subcommand)]
+    command: Box<ClientCommand>,
+}
+
+#[derive(Subcommand)]
+enum ClientCommand {
+    /// Register receivers, list them, remove them
+    #[command(subcommand)]
+    Webhook(webhook::WebhookCommand),
+    /// Publish events and see what became of them
+    #[command(subcommand)]
+    Event(event::EventCommand),
+    /// Show what arrived at the built-in receiver of a `serve --dev`
+    Inbox(inbox::InboxArgs),
+}
+
+/// What every client command takes.
+#[derive(Args)]
+struct ClientArgs {
+    #[command(flatten)]
+    server: ServerArgs,
+    /// json: the API's answer as it came; table: for people
+    #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
+    output: Output,
+}
+
+fn parse(args: &[OsString]) -> Result<Command, clap::Error> {
+    let name = args.first().map(Path::new).and_then(Path::file_stem);
+    if name == Some(OsStr::new(AUTONOMA)) {
+        let matches = AutonomaArgs::command().try_get_matches_from(args)?;
+        let parsed = AutonomaArgs::from_arg_matches(&matches)?;
+        return Ok(Command::Client(parsed.command, CalledAs::Autonoma));
+    }
+    let matches = PostriderArgs::command().try_get_matches_from(args)?;
+    Ok(match PostriderArgs::from_arg_matches(&matches)?.command {
+        PostriderCommand::Serve(args) => Command::Serve(args),
+        PostriderCommand::Client(command) => Command::Client(command, CalledAs::Postrider),
+    })
+}
+
+fn run_server(
+    args: ServeArgs,
+    serve: impl FnOnce(Config) -> anyhow::Result<()>,
+) -> Result<(), Failure> {
+    let config = Config::load(args.into_flags()).map_err(|error| {
+        Failure::usage(format!("postrider does not start: {}", printable(&error.to_string())))
+    })?;
+    telemetry::install(config.log);
+    serve(config).map_err(|error| {
+        Failure::other(format!("postrider stopped: {}", printable(&format!("{error:#}"))))
+    })
+}
+
+fn run_client(command: ClientCommand, name: CalledAs) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::other(format!("the runtime cannot start: {error}")))?;
+    runtime.block_on(async {
+        match command {
+            ClientCommand::Webhook(command) => webhook::run(command, name).await,
+            ClientCommand::Event(command) => event::run(command).await,
+            ClientCommand::Inbox(args) => inbox::run(args).await,
+        }
+    })
+}

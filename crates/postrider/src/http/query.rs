@@ -1,0 +1,114 @@
+//! Strict reading of query strings: each parameter at most once, and none that isn't known.
+
+use std::borrow::Cow;
+
+use axum::extract::FromRequestParts;
+use http::request::Parts;
+use postrider_core::id::UnixMs;
+use postrider_signature::timestamp;
+
+use super::limits::{PAGE_ITEMS_DEFAULT, PAGE_ITEMS_MAX};
+use super::problem::{ApiError, Code, Faults};
+use super::state::ServerState;
+
+/// A request's query parameters, decoded.
+#[derive(Debug)]
+pub struct Query {
+    pairs: Vec<(String, String)>,
+    faults: Faults,
+}
+
+impl FromRequestParts<ServerState> for Query {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &ServerState) -> Result<Self, ApiError> {
+        Ok(Self::parse(parts.uri.query().unwrap_or_default()))
+    }
+}
+
+impl Query {
+    fn parse(query: &str) -> Self {
+        let pairs = form_urlencoded::parse(query.as_bytes());
+        let owned = pairs.map(|(name, value)| (name.into_owned(), value.into_owned()));
+        Self { pairs: owned.collect(), faults: Faults::default() }
+    }
+
+    /// The value of a parameter.
+    pub fn text(&mut self, name: &'static str) -> Option<String> {
+        let index = self.pairs.iter().position(|(given, _)| given == name)?;
+        let (_, value) = self.pairs.remove(index);
+        if self.pairs.iter().any(|(given, _)| given == name) {
+            self.pairs.retain(|(given, _)| given != name);
+            self.fault(name, format!("{name} is given more than once"));
+            return None;
+        }
+        Some(value)
+    }
+
+    /// How many items a page has.
+    pub fn limit(&mut self) -> usize {
+        let Some(text) = self.text("limit") else {
+            return PAGE_ITEMS_DEFAULT;
+        };
+        if let Ok(limit @ 1..=PAGE_ITEMS_MAX) = text.parse() {
+            return limit;
+        }
+        self.fault("limit", format!("limit must be from 1 to {PAGE_ITEMS_MAX}"));
+        PAGE_ITEMS_DEFAULT
+    }
+
+    /// A time in RFC 3339.
+    pub fn time(&mut self, name: &'static str) -> Option<UnixMs> {
+        let text = self.text(name)?;
+        match timestamp::parse(&text) {
+            Ok(time) => Some(time),
+            Err(error) => {
+                self.fault(name, format!("{name}: {error}"));
+                None
+            }
+        }
+    }
+
+    /// Notes that something is wrong with a parameter.
+    pub fn fault(&mut self, name: &'static str, message: impl Into<Cow<'static, str>>) {
+        self.faults.push_parameter(Code::Validation, Some(name), message);
+    }
+
+    /// Ends the reading: what was not taken is not known, and all that is wrong comes out.
+    pub fn finish(mut self) -> Result<(), ApiError> {
+        if !self.pairs.is_empty() {
+            let message = "there is a query parameter that this route does not know";
+            self.faults.push_parameter(Code::Validation, None, message);
+        }
+        self.faults.finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn limit(query: &str) -> Result<usize, Code> {
+        let mut query = Query::parse(query);
+        let limit = query.limit();
+        query.finish().map(|()| limit).map_err(|error| error.code())
+    }
+
+    #[test]
+    fn limits_are_bounded_and_given_once() {
+        assert_eq!(limit(""), Ok(PAGE_ITEMS_DEFAULT));
+        assert_eq!(limit("limit=250"), Ok(250));
+        assert_eq!(limit("l%69mit=7"), Ok(7));
+        for bad in [
+            "limit=0",
+            "limit=-1",
+            "limit=1000000",
+            "limit=",
+            "limit=1e2",
+            "limit=10&limit=20",
+            "limit=10&other=1",
+        ] {
+            assert_eq!(limit(bad), Err(Code::Validation), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! What every handler shares.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use super::limits::BODIES_BYTES_MAX;
+use super::throttle::WrongKeys;
+use crate::engine::Engine;
+
+/// The engine, and what the HTTP side keeps in memory for itself. A cheap clone.
+#[derive(Clone, Debug)]
+pub struct ServerState {
+    pub engine: Engine,
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    wrong_keys: WrongKeys,
+    is_ready: AtomicBool,
+    bodies_bytes: AtomicUsize,
+}
+
+impl ServerState {
+    /// Ready from the start.
+    pub fn new(engine: Engine) -> Self {
+        let inner = Inner {
+            wrong_keys: WrongKeys::default(),
+            is_ready: AtomicBool::new(true),
+            bodies_bytes: AtomicUsize::new(0),
+        };
+        Self { engine, inner: Arc::new(inner) }
+    }
+
+    /// Whether `/readyz` says so. A server that drains says no, so that balancers look elsewhere.
+    pub fn is_ready(&self) -> bool {
+        self.inner.is_ready.load(Ordering::Relaxed)
+    }
+
+    /// See [`Self::is_ready`].
+    pub fn set_ready(&self, is_ready: bool) {
+        self.inner.is_ready.store(is_ready, Ordering::Relaxed);
+    }
+
+    pub(super) fn wrong_keys(&self) -> &WrongKeys {
+        &self.inner.wrong_keys
+    }
+
+    /// Room for a large body, held until it is dropped; `None` when others hold it all.
+    pub(super) fn reserve_body(&self, bytes: usize) -> Option<BodyRoom> {
+        let held = &self.inner.bodies_bytes;
+        if held.fetch_add(bytes, Ordering::Relaxed) + bytes > BODIES_BYTES_MAX {
+            held.fetch_sub(bytes, Ordering::Relaxed);
+            return None;
+        }
+        Some(BodyRoom { inner: Arc::clone(&self.inner), bytes })
+    }
+}
+
+/// See [`ServerState::reserve_body`].
+#[derive(Debug)]
+pub(super) struct BodyRoom {
+    inner: Arc<Inner>,
+    bytes: usize,
+}
+
+impl Drop for BodyRoom {
+    fn drop(&mut self) {
+        self.inner.bodies_bytes.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
+}
