@@ -24,6 +24,7 @@ use std::process::ExitCode;
 
 use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
+use crate::bench::{self, BenchArgs, ForwardArgs};
 use crate::config::Config;
 use failure::Failure;
 use output::{Output, printable};
@@ -50,6 +51,12 @@ pub fn main(
     };
     let done = match command {
         Command::Serve(args) => run_server(args, serve),
+        Command::Bench(args) => {
+            bench::main(&args).map_err(|error| Failure::other(format!("{error:#}")))
+        }
+        Command::BenchForward(args) => {
+            bench::forward(&args).map_err(|error| Failure::other(format!("{error:#}")))
+        }
         Command::Client(command, name) => run_client(*command, name),
     };
     match done {
@@ -70,6 +77,8 @@ enum CalledAs {
 
 enum Command {
     Serve(ServeArgs),
+    Bench(BenchArgs),
+    BenchForward(ForwardArgs),
     Client(Box<ClientCommand>, CalledAs),
 }
 
@@ -89,6 +98,11 @@ struct PostriderArgs {
 enum PostriderCommand {
     /// Start a server
     Serve(ServeArgs),
+    /// Measure how fast this machine delivers
+    Bench(BenchArgs),
+    /// The reference that `bench` compares with
+    #[command(hide = true)]
+    BenchForward(ForwardArgs),
     #[command(flatten)]
     Client(Box<ClientCommand>),
 }
@@ -133,6 +147,8 @@ fn parse(args: &[OsString]) -> Result<Command, clap::Error> {
     let matches = PostriderArgs::command().try_get_matches_from(args)?;
     Ok(match PostriderArgs::from_arg_matches(&matches)?.command {
         PostriderCommand::Serve(args) => Command::Serve(args),
+        PostriderCommand::Bench(args) => Command::Bench(args),
+        PostriderCommand::BenchForward(args) => Command::BenchForward(args),
         PostriderCommand::Client(command) => Command::Client(command, CalledAs::Postrider),
     })
 }

@@ -5,6 +5,7 @@
 //! binary in `main.rs` only calls in here, so that tests can start a server in their own process.
 
 pub mod api;
+pub mod bench;
 pub mod cli;
 pub mod clock;
 pub mod config;

@@ -62,7 +62,10 @@ pub fn main(config: Config) -> anyhow::Result<()> {
         let shutdown = CancellationToken::new();
         let signals = tokio::spawn(watch_signals(shutdown.clone())?);
         let parts = ServeParts { config, keys, listener, clock: Clock::system() };
-        let outcome = run(parts, shutdown, |_| {}).await;
+        let outcome = run(parts, shutdown, |started| {
+            tracing::info!("listening at {}", started.public_url);
+        })
+        .await;
         signals.abort();
         outcome
     })

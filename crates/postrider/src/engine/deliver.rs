@@ -41,7 +41,7 @@ impl Engine {
         let ended_at = self.now();
         let retry_after = match sent.result.status() {
             Some(429 | 503) => {
-                sent.retry_after.as_deref().and_then(|value| retry_after(value, ended_at))
+                sent.retry_after.and_then(|text| RetryAfter::parse(&text, ended_at))
             }
             _ => None,
         };
@@ -153,10 +153,6 @@ fn broke(class: ErrorClass, detail: String) -> Sent {
         retry_after: None,
         refusal: None,
     }
-}
-
-fn retry_after(value: &[u8], now: UnixMs) -> Option<RetryAfter> {
-    RetryAfter::parse(std::str::from_utf8(value).ok()?, now)
 }
 
 /// The body in a form. One that was not in use when the event was accepted is made from the

@@ -13,7 +13,7 @@ use super::limits::{KEPT_OF_HEADERS_BYTES, RETRY_AFTER_BYTES_MAX};
 pub(super) struct Partial {
     status: u16,
     headers: Vec<(String, Vec<u8>)>,
-    retry_after: Option<Vec<u8>>,
+    retry_after: Option<String>,
     body: Vec<u8>,
     is_body_cut: bool,
 }
@@ -23,7 +23,8 @@ impl Partial {
         let retry_after = headers
             .get(RETRY_AFTER)
             .filter(|value| value.len() <= RETRY_AFTER_BYTES_MAX)
-            .map(|value| value.as_bytes().to_vec());
+            .and_then(|value| value.to_str().ok())
+            .map(str::to_owned);
         Self {
             status,
             headers: kept_headers(headers),
@@ -39,8 +40,11 @@ impl Partial {
 
     /// Takes in the next piece of the body and keeps what there is room for.
     pub(super) fn add(&mut self, data: &[u8]) {
-        let kept_max =
-            if self.is_success() { KEPT_OF_SUCCESS_BYTES } else { KEPT_OF_FAILURE_BYTES };
+        let kept_max = if self.is_success() {
+            KEPT_OF_SUCCESS_BYTES
+        } else {
+            KEPT_OF_FAILURE_BYTES
+        };
         let room = kept_max - self.body.len();
         if data.len() > room {
             self.is_body_cut = true;
@@ -54,7 +58,7 @@ impl Partial {
     }
 
     /// The answer, and its `Retry-After` as it stood in the head.
-    pub(super) fn finish(self) -> (Answer, Option<Vec<u8>>) {
+    pub(super) fn finish(self) -> (Answer, Option<String>) {
         let answer = Answer {
             status: self.status,
             headers: self.headers,

@@ -5,6 +5,12 @@ use std::time::Duration;
 /// For the answer of DNS. Resolvers retry after 2–5 s; an attempt shouldn't be spent on waiting
 /// for more than one retry.
 pub const DNS_BUDGET: Duration = Duration::from_secs(5);
+/// How long an address is remembered at most, whatever its record says: receivers that move are
+/// found by the next attempts of a schedule.
+pub const DNS_TTL_MAX: Duration = Duration::from_mins(5);
+/// How long it is remembered that a name has no address: shorter than the second wait of the
+/// retry schedules, or their early attempts would ask nobody.
+pub const DNS_NEGATIVE_TTL_MAX: Duration = Duration::from_secs(4);
 /// For TCP, over all addresses of a host: two lost SYNs (retransmitted after 1 s and 3 s) are
 /// survived.
 pub const CONNECT_BUDGET: Duration = Duration::from_secs(5);
@@ -33,7 +39,7 @@ pub const IDLE_TIME: Duration = Duration::from_secs(30);
 /// is on its way.
 pub const KEEP_ALIVE_MARGIN: Duration = Duration::from_secs(1);
 /// A busy connection is replaced after this, so that receivers which move are followed.
-pub const CONNECTION_AGE_MAX: Duration = Duration::from_secs(300);
+pub const CONNECTION_AGE_MAX: Duration = Duration::from_mins(5);
 /// Idle connections to one origin: as many as one webhook may have in flight.
 pub const IDLE_PER_ORIGIN_MAX: usize = 256;
 /// Idle connections in all: bounds file descriptors and about 20 KiB of buffers each.

@@ -104,8 +104,8 @@ pub struct Sent {
     /// The address that was dialled; of several, the last.
     pub address: Option<SocketAddr>,
     pub result: AttemptResult,
-    /// The answer's `Retry-After` as it came, if it is of a sane length.
-    pub retry_after: Option<Vec<u8>>,
+    /// The answer's `Retry-After` as it came, if it is ASCII and of a sane length.
+    pub retry_after: Option<String>,
     /// Set when it was we who refused. For operators: `result` tells outsiders no more than that
     /// the address is not allowed.
     pub refusal: Option<Refusal>,
@@ -119,14 +119,20 @@ impl Sender {
             budgets: options.budgets,
             resolver: options.resolver,
         };
-        Ok(Self { inner: Arc::new(Inner { dialler, pool: Pool::new(options.idle_time) }) })
+        Ok(Self {
+            inner: Arc::new(Inner {
+                dialler,
+                pool: Pool::new(options.idle_time),
+            }),
+        })
     }
 
     /// Makes one attempt. Never fails otherwise than in [`Sent::result`].
     ///
     /// Whatever breaks after the first byte of the request was written ends the attempt, because
     /// the receiver may have acted on it. Only a request that met a closed idle connection before
-    /// that goes out again, on a new one. Dropping the future closes the connection.
+    /// that goes out again, on a new one. An answer that is not whole by the deadline is a
+    /// time-out even where its head said 200. Dropping the future closes the connection.
     pub async fn send(&self, request: Request) -> Sent {
         let started = Instant::now();
         let mut progress = Progress::new(started);
@@ -151,7 +157,13 @@ impl Sender {
     }
 
     async fn attempt(&self, request: Request, progress: &mut Progress) -> Result<(), Failure> {
-        let Request { target, headers, body, identity, .. } = request;
+        let Request {
+            target,
+            headers,
+            body,
+            identity,
+            ..
+        } = request;
         let mut outgoing = build(&target, headers, body)?;
         let Inner { dialler, pool } = &*self.inner;
         if let Some(mut idle) = pool.take(&target, identity, Instant::now()) {
@@ -205,8 +217,10 @@ impl std::fmt::Debug for SenderOptions {
     }
 }
 
-const OURS: Failure =
-    Failure::new(ErrorClass::Internal, "this server lost the answer; please report it");
+const OURS: Failure = Failure::new(
+    ErrorClass::Internal,
+    "this server lost the answer; please report it",
+);
 
 fn build(
     target: &Target,
@@ -255,5 +269,11 @@ fn conclude(outcome: Result<(), Failure>, progress: Progress) -> Sent {
             (result, failure.refusal)
         }
     };
-    Sent { timing, address: address.filter(|_| refusal.is_none()), result, retry_after, refusal }
+    Sent {
+        timing,
+        address: address.filter(|_| refusal.is_none()),
+        result,
+        retry_after,
+        refusal,
+    }
 }

@@ -38,7 +38,10 @@ struct Idle {
 
 impl Pool {
     pub(super) fn new(idle_time: Duration) -> Self {
-        Self { idle_time, shelves: Mutex::default() }
+        Self {
+            idle_time,
+            shelves: Mutex::default(),
+        }
     }
 
     /// A connection to the target's origin that seems open. Closed ones met on the way go.
@@ -69,7 +72,11 @@ impl Pool {
         if idle_time.is_zero() {
             return;
         }
-        let idle = Idle { identity, until: now + idle_time, connection };
+        let idle = Idle {
+            identity,
+            until: now + idle_time,
+            connection,
+        };
         if self.lock().count >= IDLE_MAX {
             self.sweep_when_due(now);
         }
@@ -96,8 +103,9 @@ impl Pool {
         shelves.swept = Some(now);
         for origins in &mut shelves.origins {
             origins.retain(|_, stack| {
-                let gone = stack
-                    .extract_if(.., |idle| now >= idle.until || !idle.connection.is_fresh(now));
+                let gone = stack.extract_if(.., |idle| {
+                    now >= idle.until || !idle.connection.is_fresh(now)
+                });
                 closed.extend(gone);
                 !stack.is_empty()
             });

@@ -13,6 +13,8 @@ use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::net::{DnsError, NetError};
 use hickory_resolver::proto::op::ResponseCode;
 
+use super::limits::{DNS_NEGATIVE_TTL_MAX, DNS_TTL_MAX};
+
 /// Looks up host names.
 #[async_trait]
 pub trait Resolve: Send + Sync {
@@ -52,8 +54,10 @@ impl SystemResolver {
     /// Reads the system's settings (`/etc/resolv.conf` and `/etc/hosts` on Unix).
     pub fn new() -> Result<Self, SystemResolverError> {
         let mut builder = TokioResolver::builder_tokio()?;
-        both_families(builder.options_mut());
-        Ok(Self { inner: builder.build()? })
+        set_up(builder.options_mut());
+        Ok(Self {
+            inner: builder.build()?,
+        })
     }
 
     /// Asks only these name servers.
@@ -68,15 +72,19 @@ impl SystemResolver {
         let config = ResolverConfig::from_parts(None, Vec::new(), servers.collect());
         let provider = TokioRuntimeProvider::default();
         let mut builder = TokioResolver::builder_with_config(config, provider);
-        both_families(builder.options_mut());
-        Ok(Self { inner: builder.build()? })
+        set_up(builder.options_mut());
+        Ok(Self {
+            inner: builder.build()?,
+        })
     }
 }
 
 /// Asks for A and AAAA, so that every address is judged, and prefers the family that works
-/// everywhere.
-fn both_families(options: &mut ResolverOpts) {
+/// everywhere. Bounds how long answers are believed.
+fn set_up(options: &mut ResolverOpts) {
     options.ip_strategy = LookupIpStrategy::Ipv4AndIpv6;
+    options.positive_max_ttl = Some(DNS_TTL_MAX);
+    options.negative_max_ttl = Some(DNS_NEGATIVE_TTL_MAX);
 }
 
 impl std::fmt::Debug for SystemResolver {
@@ -131,7 +139,9 @@ impl StaticHosts {
 
 impl std::fmt::Debug for StaticHosts {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("StaticHosts").field("hosts", &self.hosts).finish_non_exhaustive()
+        f.debug_struct("StaticHosts")
+            .field("hosts", &self.hosts)
+            .finish_non_exhaustive()
     }
 }
 

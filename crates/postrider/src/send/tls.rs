@@ -6,7 +6,7 @@ use postrider_core::delivery::ErrorClass;
 use postrider_core::target::Host;
 use rustls::client::Resumption;
 use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{CertificateError, ClientConfig, RootCertStore};
+use rustls::{AlertDescription, CertificateError, ClientConfig, RootCertStore};
 use tokio_rustls::TlsConnector;
 
 use super::failure::Failure;
@@ -21,7 +21,9 @@ pub struct ExtraRootError(#[source] pub(super) rustls::Error);
 pub(super) fn connector(
     extra_roots: &[CertificateDer<'static>],
 ) -> Result<TlsConnector, ExtraRootError> {
-    let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
+    let mut roots = RootCertStore {
+        roots: webpki_roots::TLS_SERVER_ROOTS.to_vec(),
+    };
     for root in extra_roots {
         roots.add(root.clone()).map_err(ExtraRootError)?;
     }
@@ -50,16 +52,19 @@ pub(super) fn server_name(host: &Host) -> Result<ServerName<'static>, Failure> {
 
 /// What a failed handshake means.
 pub(super) fn handshake_failure(error: &std::io::Error) -> Failure {
-    let tls = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
+    let tls = error
+        .get_ref()
+        .and_then(|inner| inner.downcast_ref::<rustls::Error>());
     let detail = match tls {
         None => "the receiver closed the connection during the TLS handshake; check its TLS setup",
         Some(rustls::Error::InvalidCertificate(error)) => certificate_detail(error),
         Some(rustls::Error::InvalidMessage(_)) => {
             "what the receiver sent is not TLS; check that this port serves https"
         }
-        Some(rustls::Error::NoApplicationProtocol) => {
-            "the receiver refuses HTTP/1.1; allow it (ALPN http/1.1)"
-        }
+        Some(
+            rustls::Error::NoApplicationProtocol
+            | rustls::Error::AlertReceived(AlertDescription::NoApplicationProtocol),
+        ) => "the receiver refuses HTTP/1.1; allow it (ALPN http/1.1)",
         Some(rustls::Error::AlertReceived(_)) => {
             "the receiver refused the TLS handshake; check that it serves this host name and TLS 1.2 or 1.3"
         }

@@ -1,0 +1,181 @@
+//! `postrider bench`: how fast this machine delivers, beside a process that only signs and forwards.
+//!
+//! Publisher and receiver run in this process, the server (or the forwarder) in one of its own,
+//! so that its CPU time is its own. Absolute figures say little on a shared machine; the ratio to
+//! the forwarder, measured in the same run on the same load, says more.
+
+mod forward;
+mod load;
+mod process;
+mod receiver;
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail};
+use clap::Args;
+use serde::Serialize;
+
+use self::load::Load;
+use self::process::{Child, Kind};
+use self::receiver::Receiver;
+
+/// Deliveries that must have arrived before the clock of a phase may stop, at the most this late.
+const ARRIVAL_TIMEOUT: Duration = Duration::from_secs(60);
+
+#[derive(Args, Debug)]
+pub struct BenchArgs {
+    /// Publisher connections; several values, separated by commas, are measured in turn
+    #[arg(long, value_delimiter = ',', default_values_t = [16, 100])]
+    connections: Vec<usize>,
+    /// Events published for each measurement
+    #[arg(long, default_value_t = 50_000)]
+    events: usize,
+    /// Webhooks that each event goes to
+    #[arg(long, default_value_t = 1)]
+    fan_out: usize,
+    /// Bytes of each event's data
+    #[arg(long, default_value_t = 1_024)]
+    payload: usize,
+    /// Measure a bare sign-and-forward process on the same load, and print the ratio
+    #[arg(long, value_enum)]
+    compare: Option<Compare>,
+    /// Rounds of each measurement; the median by CPU is shown
+    #[arg(long, default_value_t = 3)]
+    rounds: usize,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum Compare {
+    Forward,
+}
+
+/// Run as a child of the benchmark.
+#[derive(Args, Debug)]
+pub struct ForwardArgs {
+    /// Where requests go, host and port, once for each of the fan-out
+    #[arg(long)]
+    to: SocketAddr,
+    #[arg(long)]
+    fan_out: usize,
+}
+
+/// What one measurement found.
+#[derive(Clone, Debug, Serialize)]
+struct Figures {
+    process: &'static str,
+    connections: usize,
+    fan_out: usize,
+    /// CPU seconds of the whole process for 1,000 deliveries.
+    cpu_s_per_1000: f64,
+    accepted_per_s: f64,
+    delivered_per_s: f64,
+    peak_rss_mib: f64,
+    duplicates: u64,
+}
+
+/// Runs the benchmark and prints what it found.
+pub fn main(args: &BenchArgs) -> anyhow::Result<()> {
+    let mut all = Vec::new();
+    for &connections in &args.connections {
+        let server = median(args, || measure(args, connections, Kind::Server))?;
+        show(args, &server);
+        if args.compare.is_some() {
+            let forward = median(args, || measure(args, connections, Kind::Forwarder))?;
+            show(args, &forward);
+            if !args.json {
+                say(&format!(
+                    "{connections:>4} connections: CPU per delivery {:.2} x the forwarder's, throughput {:.2} x",
+                    server.cpu_s_per_1000 / forward.cpu_s_per_1000,
+                    server.delivered_per_s / forward.delivered_per_s,
+                ));
+            }
+            all.push(forward);
+        }
+        all.push(server);
+    }
+    if args.json {
+        say(&serde_json::to_string_pretty(&all).context("writing JSON")?);
+    }
+    Ok(())
+}
+
+/// Runs the bare forwarder until its standard input closes.
+pub fn forward(args: &ForwardArgs) -> anyhow::Result<()> {
+    forward::main(args.to, args.fan_out)
+}
+
+fn median(
+    args: &BenchArgs,
+    measure: impl Fn() -> anyhow::Result<Figures>,
+) -> anyhow::Result<Figures> {
+    let mut rounds =
+        (0..args.rounds.max(1)).map(|_| measure()).collect::<anyhow::Result<Vec<_>>>()?;
+    rounds.sort_by(|a, b| a.cpu_s_per_1000.total_cmp(&b.cpu_s_per_1000));
+    Ok(rounds.swap_remove(rounds.len() / 2))
+}
+
+fn measure(args: &BenchArgs, connections: usize, kind: Kind) -> anyhow::Result<Figures> {
+    let receiver = Receiver::start()?;
+    let child = Child::start(kind, receiver.address(), args.fan_out)?;
+    let load = Load::new(child.address(), child.key(), args.payload);
+    // Connections are opened and caches filled before anything is counted.
+    let warm_up = (args.events / 20).clamp(connections, 2_000);
+    load.run(connections, warm_up)?;
+    receiver.wait_for(warm_up * args.fan_out, ARRIVAL_TIMEOUT)?;
+    receiver.reset();
+
+    let cpu_before = child.cpu()?;
+    let started = Instant::now();
+    load.run(connections, args.events)?;
+    let accepted = started.elapsed();
+    let expected = args.events * args.fan_out;
+    if let Err(error) = receiver.wait_for(expected, ARRIVAL_TIMEOUT) {
+        bail!("{error}; the process said: {}", child.last_words());
+    }
+    let delivered = started.elapsed();
+    child.settle();
+    let cpu = child.cpu()? - cpu_before;
+    let figures = Figures {
+        process: kind.name(),
+        connections,
+        fan_out: args.fan_out,
+        cpu_s_per_1000: cpu.as_secs_f64() / to_f64(expected) * 1_000.0,
+        accepted_per_s: to_f64(args.events) / accepted.as_secs_f64(),
+        delivered_per_s: to_f64(expected) / delivered.as_secs_f64(),
+        peak_rss_mib: child.peak_rss_mib()?,
+        duplicates: receiver.count().saturating_sub(u64::try_from(expected)?),
+    };
+    child.stop()?;
+    Ok(figures)
+}
+
+fn show(args: &BenchArgs, figures: &Figures) {
+    if args.json {
+        return;
+    }
+    say(&format!(
+        "{:>4} connections, fan-out {}: {:<9} {:.4} CPU-s per 1,000 deliveries, {:>6.0} accepted/s, {:>6.0} delivered/s, {:>4.0} MiB, {} duplicates",
+        figures.connections,
+        figures.fan_out,
+        figures.process,
+        figures.cpu_s_per_1000,
+        figures.accepted_per_s,
+        figures.delivered_per_s,
+        figures.peak_rss_mib,
+        figures.duplicates,
+    ));
+}
+
+#[expect(clippy::print_stdout, reason = "the figures are what the command is for")]
+fn say(line: &str) {
+    println!("{line}");
+}
+
+#[expect(clippy::cast_precision_loss, reason = "counts of a benchmark are far below 2^52")]
+fn to_f64(count: usize) -> f64 {
+    count as f64
+}
