@@ -21,7 +21,8 @@ pub struct Batch {
 #[derive(Clone, Debug)]
 pub struct Accept {
     pub event: Arc<Event>,
-    /// The matching that `event.matching` names. Stored with the first event that names it.
+    /// The matching that `event.matching` names. Stored with the first event that names it, and
+    /// again with the first in each bucket of time, so it may be named for as long as one likes.
     pub matching: Arc<Matching>,
     /// Compared when the publisher gave an id that the tenant has used before.
     pub fingerprint: Fingerprint,
@@ -43,7 +44,9 @@ pub enum Accepted {
 pub struct Record {
     /// How the delivery was waiting; its pending row is found by this.
     pub was: Waiting,
-    /// Appended to the history; `entry.standing` is how the delivery stands from now on.
+    /// Appended to the history; `entry.standing` is how the delivery stands from now on. Its key
+    /// is greater than the event's and than those of all earlier entries of the delivery; how it
+    /// compares to other deliveries' doesn't matter.
     pub entry: HistoryEntry,
 }
 

@@ -28,7 +28,8 @@ impl<T: WebhookStore + EventStore + DeliveryStore + AccessStore + MaintenanceSto
 /// Webhooks. A deleted one stays as a tombstone until retention takes it.
 #[async_trait]
 pub trait WebhookStore: Send + Sync + 'static {
-    /// Stores a new webhook. Doing it again with the same key and content is harmless.
+    /// Stores a new webhook. Doing it again with the same key and content is harmless;
+    /// `Conflict` with other content.
     async fn insert_webhook(&self, webhook: Webhook) -> Result<(), StoreError>;
 
     /// Replaces a webhook whose stored version is `webhook.version - 1`.
@@ -47,7 +48,12 @@ pub trait WebhookStore: Send + Sync + 'static {
 /// Events and the matchings that explain their fan-out.
 #[async_trait]
 pub trait EventStore: Send + Sync + 'static {
-    /// Writes one group commit. When it returns `Ok`, all of it survives a power cut.
+    /// Writes one group commit. When it returns `Ok`, all of it survives a power cut. An empty
+    /// batch does nothing.
+    ///
+    /// Accepts come before records, so a record may be about an event of the same batch. A given
+    /// id is free again once its event is gone. A key is never used for a second event or entry:
+    /// the same event under its own key is a repeat, as long as retention has not taken it.
     ///
     /// May block the calling thread for as long as a commit takes: give it a thread of its own.
     async fn commit(&self, batch: Batch) -> Result<Committed, StoreError>;
@@ -66,6 +72,7 @@ pub trait EventStore: Send + Sync + 'static {
         limit: usize,
     ) -> Result<Vec<Arc<Event>>, StoreError>;
 
+    /// A matching, as long as an event that names it is there.
     async fn matching(&self, key: MatchingKey) -> Result<Option<Arc<Matching>>, StoreError>;
 }
 
@@ -85,14 +92,15 @@ pub trait DeliveryStore: Send + Sync + 'static {
 
     /// Moves a delivery on by a manual retry, whatever its state. `None` when there is no such
     /// delivery (no such event, or not in its fan-out). The caller makes sure that no attempt
-    /// of it is under way.
+    /// of it is under way. The same request again (same key) changes nothing more.
     async fn request_retry(
         &self,
         request: RetryRequest,
     ) -> Result<Option<DeliveryStanding>, StoreError>;
 
     /// Cancels pending deliveries of a webhook, at most as many as keys were given. Returns how
-    /// many; fewer than the keys means that nothing is left to cancel.
+    /// many; fewer than the keys means that nothing is left to cancel. A key that is in the
+    /// history already counts as one that this made before.
     async fn cancel_pending(&self, cancelling: Cancelling) -> Result<usize, StoreError>;
 
     /// How the deliveries of an event stand, ascending by webhook, after `after`.
@@ -123,11 +131,13 @@ pub trait DeliveryStore: Send + Sync + 'static {
 /// Tenants and API keys.
 #[async_trait]
 pub trait AccessStore: Send + Sync + 'static {
-    /// `Conflict` when the name is taken.
+    /// `Conflict` when the name or the key is taken. Doing it again with the same content is
+    /// harmless.
     async fn insert_tenant(&self, tenant: Tenant) -> Result<(), StoreError>;
 
     async fn tenants(&self) -> Result<Vec<Tenant>, StoreError>;
 
+    /// `Conflict` when the key is taken. Doing it again with the same content is harmless.
     async fn insert_api_key(&self, key: ApiKey) -> Result<(), StoreError>;
 
     /// Every key that was not revoked, for the server to hold in memory.
@@ -145,7 +155,9 @@ pub trait MaintenanceStore: Send + Sync + 'static {
 
     /// Fills list indexes, and drops whole buckets of events, history and matchings that ended
     /// before `keep_from`. A bounded piece of work: call again while it reports any.
-    /// What is pending keeps its event, however old.
+    /// What is pending keeps its event, its given id, its matching and the standings of all its
+    /// deliveries, however old; their history goes by its own age. Tombstones of webhooks last
+    /// changed before `keep_from` go too, once nothing is pending for them.
     async fn sweep(&self, keep_from: UnixMs) -> Result<Swept, StoreError>;
 
     /// The accounting identity's terms, counted.

@@ -9,7 +9,7 @@ use postrider_core::id::{EventKey, HistoryKey, Key, MatchingKey};
 use rusqlite::{Connection, params};
 
 use super::failure::Outcome;
-use super::view::{Live, Marks, View, id_table, key, read_live, sql};
+use super::view::{Live, Marks, View, id_table, read_live, sql};
 use super::{index, open};
 use crate::bucket::{Bucket, Buckets};
 
@@ -114,7 +114,7 @@ impl Ledger {
         !self.matchings_known.insert((n, matching))
     }
 
-    /// A list index must hold this event at once, or its tail will.
+    /// Notes a stored event for the next bulk, unless its key lies below the mark.
     pub(super) fn note_event(&mut self, n: Bucket, tenant: i64, event: EventKey) -> IndexNow {
         let event = sql(event);
         if self.live.get(&n).is_some_and(|marks| event <= marks.event) {
@@ -133,14 +133,14 @@ impl Ledger {
         IndexNow::No
     }
 
-    /// The greatest number of a bucket whose events all have keys below `event`.
+    /// The first and the last key that an event of a bucket can have.
     pub(super) fn range_of(&self, n: Bucket) -> (i64, i64) {
         let first = sql(self.buckets.first_key::<EventKey>(n));
         let after: EventKey = self.buckets.first_key(n + 1);
         (first, sql(after) - 1)
     }
 
-    /// The name of a table of ids that no bucket but `n` needs any more.
+    /// The number of the table of ids of bucket `n`, when no other bucket shares it.
     pub(super) fn id_table_only_of(&self, n: Bucket) -> Option<Bucket> {
         let table = id_table(n);
         let mut others = self.live.keys().filter(|&&other| other != n);
@@ -162,9 +162,4 @@ pub(super) fn id_table_name(table: Bucket) -> String {
 fn tables_of(n: Bucket) -> [String; 6] {
     ["event", "history", "matching", "event_by_tenant", "history_by_delivery", "history_by_webhook"]
         .map(|kind| format!("{kind}_{n}"))
-}
-
-/// A key of an event as SQL gave it, for callers that read columns.
-pub(super) fn event_key(raw: i64) -> EventKey {
-    key(raw)
 }

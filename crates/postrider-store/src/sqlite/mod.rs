@@ -47,11 +47,19 @@ pub struct SqliteOptions {
     pub index_rows: usize,
     /// Connections that read.
     pub readers: usize,
+    /// Doesn't wait for the disk: a power cut may lose or corrupt what was acknowledged.
+    /// For tests of long sequences and for benchmarks.
+    pub danger_skip_sync: bool,
 }
 
 impl Default for SqliteOptions {
     fn default() -> Self {
-        Self { bucket_ms: BUCKET_MS_DEFAULT, index_rows: 4_096, readers: 3 }
+        Self {
+            bucket_ms: BUCKET_MS_DEFAULT,
+            index_rows: 4_096,
+            readers: 3,
+            danger_skip_sync: false,
+        }
     }
 }
 
@@ -83,7 +91,7 @@ impl SqliteStore {
         let path = path.as_ref();
         let lock = open::lock(path)?;
         let opened = || -> Outcome<(Readers, Writer, Buckets)> {
-            let connection = open::open_writer(path, options.bucket_ms.max(1))?;
+            let connection = open::open_writer(path, &options)?;
             let width = open::setting(&connection, "bucket_ms")?;
             let readers = Readers::open(path, options.readers)?;
             Ok((readers, Writer::new(connection), Buckets::of_width(width)))
@@ -128,7 +136,7 @@ impl Shared {
             transaction.finish(self.index_rows)?;
             Ok(done)
         });
-        writer.checkpoint_when_grown();
+        writer.checkpoint_when_grown(&self.readers);
         done
     }
 
@@ -136,7 +144,7 @@ impl Shared {
     fn write<T>(&self, write: impl FnOnce(&Connection) -> Outcome<T>) -> Result<T, StoreError> {
         let mut writer = self.writer();
         let done = writer.write(|connection, _, _| write(connection));
-        writer.checkpoint_when_grown();
+        writer.checkpoint_when_grown(&self.readers);
         done
     }
 }

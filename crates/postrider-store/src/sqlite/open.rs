@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags, OptionalExtension};
 
+use super::SqliteOptions;
 use super::failure::{Failure, Outcome};
 use crate::error::StoreError;
 
@@ -17,7 +18,7 @@ const MIGRATIONS: &[&str] = &[include_str!("migrations/0001_begin.sql")];
 
 /// Pages of 8 KB: a 1 KB event or two fit without overflow, and half the pages to log.
 const PAGE_BYTES: u32 = 8192;
-/// In KiB, negative as SQLite wants it. More made no measurable difference.
+/// In kibibytes, negative as SQLite wants it. More made no measurable difference.
 const CACHE_KIB: i32 = -8192;
 /// After a reset the log file is cut to this, so that one burst doesn't hold the disk for ever.
 const WAL_KEPT_BYTES: u32 = 64 << 20;
@@ -53,7 +54,7 @@ fn lock_path(database: &Path) -> PathBuf {
 }
 
 /// Opens the one connection that writes, and brings the tables up to date.
-pub(super) fn open_writer(path: &Path, bucket_ms: i64) -> Outcome<Connection> {
+pub(super) fn open_writer(path: &Path, options: &SqliteOptions) -> Outcome<Connection> {
     if rusqlite::version_number() < SQLITE_VERSION_MIN {
         let found = rusqlite::version();
         return Err(Failure::Store(StoreError::Unavailable(format!(
@@ -74,12 +75,13 @@ pub(super) fn open_writer(path: &Path, bucket_ms: i64) -> Outcome<Connection> {
             path.display()
         ))));
     }
-    connection.pragma_update(None, "synchronous", "FULL")?;
+    let synchronous = if options.danger_skip_sync { "OFF" } else { "FULL" };
+    connection.pragma_update(None, "synchronous", synchronous)?;
     // the log is checkpointed where a failure of it is seen: see `checkpoint`
     connection.pragma_update(None, "wal_autocheckpoint", 0)?;
     connection.pragma_update(None, "journal_size_limit", WAL_KEPT_BYTES)?;
     set_up(&connection)?;
-    migrate(&mut connection, bucket_ms)?;
+    migrate(&mut connection, options.bucket_ms.max(1))?;
     Ok(connection)
 }
 

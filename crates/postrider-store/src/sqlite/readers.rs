@@ -12,13 +12,29 @@ use super::open;
 pub(super) struct Readers {
     idle: Mutex<Vec<Connection>>,
     returned: Condvar,
+    count: usize,
 }
 
 impl Readers {
     pub(super) fn open(path: &Path, count: usize) -> Outcome<Self> {
         let open = |_| open::open_reader(path);
-        let idle = (0..count.max(1)).map(open).collect::<Outcome<_>>()?;
-        Ok(Self { idle: Mutex::new(idle), returned: Condvar::new() })
+        let count = count.max(1);
+        let idle = (0..count).map(open).collect::<Outcome<_>>()?;
+        Ok(Self { idle: Mutex::new(idle), returned: Condvar::new(), count })
+    }
+
+    /// Waits until nobody reads and lets nobody begin meanwhile. A reader must never wait for
+    /// who calls this.
+    pub(super) fn while_all_are_idle<T>(&self, work: impl FnOnce() -> T) -> T {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        while idle.len() < self.count {
+            let woken = self.returned.wait(idle);
+            idle = woken.unwrap_or_else(PoisonError::into_inner);
+        }
+        let done = work();
+        drop(idle);
+        self.returned.notify_all();
+        done
     }
 
     /// Waits for a connection; every reader gives its own back after one bounded query.
@@ -51,6 +67,6 @@ impl Drop for Loan<'_> {
         let mut idle = (self.readers.idle.lock()).unwrap_or_else(PoisonError::into_inner);
         idle.extend(self.connection.take());
         drop(idle);
-        self.readers.returned.notify_one();
+        self.readers.returned.notify_all();
     }
 }

@@ -11,7 +11,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::failure::{Failure, Outcome};
 use super::index;
-use super::ledger::{Ledger, event_key, id_table_name};
+use super::ledger::{Ledger, id_table_name};
 use super::view::{key, sql};
 use crate::bucket::Bucket;
 use crate::codec::encode_standing;
@@ -110,8 +110,9 @@ fn keep_pending_events(connection: &Connection, ledger: &Ledger, n: Bucket) -> O
         "INSERT OR IGNORE INTO matching_kept SELECT * FROM matching_{n} WHERE key = ?1"
     ))?;
     for (event, count) in pending {
-        let found = view.event_by_key(event_key(event))?;
-        let found = found.ok_or_else(|| Failure::missing("event of pending", event_key(event)))?;
+        let name: EventKey = key(event);
+        let found = view.event_by_key(name)?;
+        let found = found.ok_or_else(|| Failure::missing("event of pending", name))?;
         keep.execute(params![event, sql(found.matching), count])?;
         keep_matching.execute([sql(found.matching)])?;
     }
@@ -154,8 +155,9 @@ fn let_go_of_finished(connection: &Connection, ledger: &Ledger, ended: EventKey)
         .query_map((sql(ended), UNKEPT_MAX), |row| row.get(0))?
         .collect::<Result<_, _>>()?;
     for event in finished {
-        let found = view.event_by_key(event_key(event))?;
-        let found = found.ok_or_else(|| Failure::missing("event_kept", event_key(event)))?;
+        let name: EventKey = key(event);
+        let found = view.event_by_key(name)?;
+        let found = found.ok_or_else(|| Failure::missing("event_kept", name))?;
         connection.execute("DELETE FROM event_kept WHERE key = ?1", [event])?;
         connection.execute("DELETE FROM standing_kept WHERE event = ?1", [event])?;
         connection.execute(

@@ -121,16 +121,11 @@ impl View<'_> {
             read(row)?;
         }
         let mut tail = (self.connection).prepare_cached(&queries::last_entries_in_tail(n))?;
-        let mut rows = tail.query((sql(event), first, last, self.tail_after(mark, event)))?;
+        let mut rows = tail.query((sql(event), first, last, tail_after(mark, event)))?;
         while let Some(row) = rows.next()? {
             read(row)?;
         }
         Ok(found)
-    }
-
-    /// What happens to a delivery has a greater key than its event: a young event's tail is short.
-    fn tail_after(&self, mark: i64, event: EventKey) -> i64 {
-        mark.max(sql(event))
     }
 
     pub(super) fn entry(
@@ -166,7 +161,7 @@ impl View<'_> {
             let index = queries::history_of_delivery_in_index(n);
             self.list_history(&index, (event, webhook), &mut history)?;
             let tail = queries::history_of_delivery_in_tail(n);
-            let after = self.tail_after(marks.history, delivery.event);
+            let after = tail_after(marks.history, delivery.event);
             self.list_history(&tail, (event, webhook, after), &mut history)?;
         }
         Ok(history)
@@ -230,4 +225,9 @@ impl View<'_> {
         }
         Ok(newest.map_or(0, |raw| key::<EventKey>(raw).made_at()))
     }
+}
+
+/// What happens to a delivery has a greater key than its event: a young event's tail is short.
+fn tail_after(mark: i64, event: EventKey) -> i64 {
+    mark.max(sql(event))
 }

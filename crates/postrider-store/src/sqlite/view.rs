@@ -90,9 +90,10 @@ impl View<'_> {
 
     pub(super) fn event_by_key(&self, event: EventKey) -> Outcome<Option<Arc<Event>>> {
         let bucket = self.buckets.of(event);
-        let live = match self.live.contains_key(&bucket) {
-            true => self.event_from(&queries::event(bucket), event)?,
-            false => None,
+        let live = if self.live.contains_key(&bucket) {
+            self.event_from(&queries::event(bucket), event)?
+        } else {
+            None
         };
         match live {
             None if bucket < self.kept_below => self.event_from(queries::EVENT_KEPT, event),
@@ -205,9 +206,10 @@ impl View<'_> {
     /// The matching that an event names, which is always there.
     pub(super) fn matching_of(&self, event: &Event) -> Outcome<Matching> {
         let bucket = self.buckets.of(event.key);
-        let live = match self.live.contains_key(&bucket) {
-            true => self.matching_from(&queries::matching(bucket), event.matching)?,
-            false => None,
+        let live = if self.live.contains_key(&bucket) {
+            self.matching_from(&queries::matching(bucket), event.matching)?
+        } else {
+            None
         };
         let found = match live {
             None => self.matching_from(queries::MATCHING_KEPT, event.matching)?,

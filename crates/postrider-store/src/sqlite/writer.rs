@@ -4,11 +4,16 @@ use rusqlite::{Connection, TransactionState};
 
 use super::failure::Outcome;
 use super::ledger::Ledger;
+use super::readers::Readers;
 use crate::error::StoreError;
 
 /// Pages in the log after which a commit also moves them into the database file: 16 MB, some
 /// thousand events. Larger saves little more; the log is read on every miss.
 const CHECKPOINT_PAGES: i64 = 2_048;
+
+/// Pages in the log beyond which readers are held off until it begins anew: 256 MB. Passive
+/// checkpoints never get here unless readers overlap without a gap.
+const RESTART_PAGES: i64 = 32_768;
 
 /// What stands in every refusal after a failure that ends writing.
 const BROKEN: &str = "writing failed and this process may write no more; restart it";
@@ -98,13 +103,12 @@ impl Writer {
     /// Moves the log into the database file once it has grown.
     ///
     /// Not left to SQLite's automatic one, which would try a failed sync again at the next
-    /// commit and tell nobody. What readers still need stays in the log and goes next time:
-    /// they are short, so the log stays within a few times its size.
-    pub(super) fn checkpoint_when_grown(&mut self) {
+    /// commit and tell nobody. What readers still need stays in the log and goes next time.
+    pub(super) fn checkpoint_when_grown(&mut self, readers: &Readers) {
         if self.broken.is_some() {
             return;
         }
-        if let Err(failure) = checkpoint(&self.connection)
+        if let Err(failure) = checkpoint(&self.connection, readers)
             && failure.ends_writing()
         {
             self.broken = Some(failure.into_store_error().to_string());
@@ -112,16 +116,26 @@ impl Writer {
     }
 }
 
-fn checkpoint(connection: &Connection) -> Outcome<()> {
+fn checkpoint(connection: &Connection, readers: &Readers) -> Outcome<()> {
     let (pages, moved) = run_checkpoint(connection, "PRAGMA wal_checkpoint(NOOP)")?;
+    if pages >= RESTART_PAGES {
+        return restart_log(connection, readers);
+    }
     if pages - moved >= CHECKPOINT_PAGES {
         run_checkpoint(connection, "PRAGMA wal_checkpoint(PASSIVE)")?;
     }
     Ok(())
 }
 
+/// Moves all of the log into the database file, so that it begins anew.
+pub(super) fn restart_log(connection: &Connection, readers: &Readers) -> Outcome<()> {
+    let restart = || run_checkpoint(connection, "PRAGMA wal_checkpoint(RESTART)");
+    readers.while_all_are_idle(restart)?;
+    Ok(())
+}
+
 /// Pages in the log, and how many of them are in the database file too.
-fn run_checkpoint(connection: &Connection, pragma: &str) -> Outcome<(i64, i64)> {
+pub(super) fn run_checkpoint(connection: &Connection, pragma: &str) -> Outcome<(i64, i64)> {
     let mut statement = connection.prepare_cached(pragma)?;
     Ok(statement.query_row([], |row| Ok((row.get(1)?, row.get(2)?)))?)
 }

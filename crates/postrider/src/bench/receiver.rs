@@ -29,7 +29,7 @@ impl Receiver {
         let counted = count.clone();
         thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-            runtime.block_on(accept(TcpListener::from_std(listener)?, counted))
+            runtime.block_on(async { accept(TcpListener::from_std(listener)?, counted).await })
         });
         Ok(Self { address, count })
     }

@@ -40,9 +40,7 @@ impl Engine {
         });
         let ended_at = self.now();
         let retry_after = match sent.result.status() {
-            Some(429 | 503) => {
-                sent.retry_after.and_then(|text| RetryAfter::parse(&text, ended_at))
-            }
+            Some(429 | 503) => sent.retry_after.and_then(|text| RetryAfter::parse(&text, ended_at)),
             _ => None,
         };
         let attempt = Attempt {

@@ -40,11 +40,8 @@ impl Partial {
 
     /// Takes in the next piece of the body and keeps what there is room for.
     pub(super) fn add(&mut self, data: &[u8]) {
-        let kept_max = if self.is_success() {
-            KEPT_OF_SUCCESS_BYTES
-        } else {
-            KEPT_OF_FAILURE_BYTES
-        };
+        let kept_max =
+            if self.is_success() { KEPT_OF_SUCCESS_BYTES } else { KEPT_OF_FAILURE_BYTES };
         let room = kept_max - self.body.len();
         if data.len() > room {
             self.is_body_cut = true;

@@ -64,13 +64,7 @@ impl Connection {
             .handshake(TokioIo::new(wire))
             .await
             .map_err(|error| failure_of(&error, &meter))?;
-        Ok(Self {
-            handle,
-            driver,
-            meter,
-            address,
-            is_over: false,
-        })
+        Ok(Self { handle, driver, meter, address, is_over: false })
     }
 
     pub(super) fn address(&self) -> Option<SocketAddr> {
@@ -108,21 +102,13 @@ impl Connection {
 
         let (head, mut body) = answered.into_parts();
         let status = head.status.as_u16();
-        let answer = progress
-            .answer
-            .insert(Partial::begin(status, &head.headers));
+        let answer = progress.answer.insert(Partial::begin(status, &head.headers));
         if self.meter.has_too_many_interim() {
-            return Err(Unsent::Broke(Failure::new(
-                ErrorClass::Protocol,
-                TOO_MANY_INTERIM,
-            )));
+            return Err(Unsent::Broke(Failure::new(ErrorClass::Protocol, TOO_MANY_INTERIM)));
         }
         if !(200..600).contains(&status) {
             progress.answer = None;
-            return Err(Unsent::Broke(Failure::new(
-                ErrorClass::Protocol,
-                BAD_STATUS,
-            )));
+            return Err(Unsent::Broke(Failure::new(ErrorClass::Protocol, BAD_STATUS)));
         }
         let is_whole = self.body(&mut body, answer).await.map_err(Unsent::Broke)?;
         if is_whole && self.is_idle().await {
@@ -151,10 +137,7 @@ impl Connection {
                 )),
                 None => Err(Unsent::Broke(failure_of(error.error(), &self.meter))),
             },
-            None => Err(Unsent::Broke(Failure::new(
-                ErrorClass::Reset,
-                CLOSED_UNANSWERED,
-            ))),
+            None => Err(Unsent::Broke(Failure::new(ErrorClass::Reset, CLOSED_UNANSWERED))),
         }
     }
 

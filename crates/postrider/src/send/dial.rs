@@ -47,10 +47,7 @@ impl Dialler {
         self.check_target(target)?;
         let ips = self.judged_addresses(target, progress).await?;
         let tcp = self.connect(&ips, target.port(), progress).await?;
-        let socket = Socket {
-            tcp,
-            meter: Arc::new(Meter::new()),
-        };
+        let socket = Socket { tcp, meter: Arc::new(Meter::new()) };
         match target.scheme() {
             Scheme::Http => Ok(Wire::plain(socket)),
             Scheme::Https => self.secure(target, socket, progress).await,
@@ -136,24 +133,16 @@ impl Dialler {
 /// Dials one judged address and makes sure that the connection leads there: a packet filter or
 /// the kernel may redirect (dialling 0.0.0.0 reaches 127.0.0.1).
 async fn connect_to(address: SocketAddr) -> Result<TcpStream, Failure> {
-    let socket = if address.is_ipv4() {
-        TcpSocket::new_v4()
-    } else {
-        TcpSocket::new_v6()
-    };
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() };
     // no socket to be had is our shortage (file descriptors), not the receiver's fault
     let socket = socket.map_err(|_| Failure::new(ErrorClass::Internal, NO_SOCKET))?;
-    let tcp = socket
-        .connect(address)
-        .await
-        .map_err(|error| connect_failure(&error))?;
+    let tcp = socket.connect(address).await.map_err(|error| connect_failure(&error))?;
     let peer = tcp.peer_addr().map_err(|error| connect_failure(&error))?;
     if (peer.ip(), peer.port()) != (address.ip(), address.port()) {
         return Err(Refusal::PeerMismatch.into());
     }
     // a request is one write, so there is nothing that Nagle's algorithm could gather
-    tcp.set_nodelay(true)
-        .map_err(|error| connect_failure(&error))?;
+    tcp.set_nodelay(true).map_err(|error| connect_failure(&error))?;
     Ok(tcp)
 }
 
@@ -184,18 +173,15 @@ fn resolve_failure(error: ResolveError) -> Failure {
             ErrorClass::DnsFailure,
             "the host name does not exist; check its spelling and the domain's DNS records",
         ),
-        ResolveError::NoAddress => (
-            ErrorClass::DnsFailure,
-            "the host name has no address; add an A or AAAA record",
-        ),
-        ResolveError::ServerFailed => (
-            ErrorClass::DnsFailure,
-            "the domain's name servers failed; check them",
-        ),
-        ResolveError::Malformed => (
-            ErrorClass::DnsFailure,
-            "the domain's DNS records are broken; check them",
-        ),
+        ResolveError::NoAddress => {
+            (ErrorClass::DnsFailure, "the host name has no address; add an A or AAAA record")
+        }
+        ResolveError::ServerFailed => {
+            (ErrorClass::DnsFailure, "the domain's name servers failed; check them")
+        }
+        ResolveError::Malformed => {
+            (ErrorClass::DnsFailure, "the domain's DNS records are broken; check them")
+        }
         ResolveError::TimedOut => (ErrorClass::DnsTimeout, DNS_TIMEOUT),
     };
     Failure::new(class, detail)

@@ -41,21 +41,16 @@ pub(super) struct Failure {
 
 impl Failure {
     pub(super) const fn new(class: ErrorClass, detail: &'static str) -> Self {
-        Self {
-            class,
-            detail,
-            refusal: None,
-        }
+        Self { class, detail, refusal: None }
     }
 }
 
 impl From<Refusal> for Failure {
     fn from(refusal: Refusal) -> Self {
         let (class, detail) = match refusal {
-            Refusal::Address(AddressRefusal::NoAnswer) => (
-                ErrorClass::DnsFailure,
-                AddressRefusal::NoAnswer.outward_text(),
-            ),
+            Refusal::Address(AddressRefusal::NoAnswer) => {
+                (ErrorClass::DnsFailure, AddressRefusal::NoAnswer.outward_text())
+            }
             Refusal::Address(_) | Refusal::PeerMismatch => (ErrorClass::NotAllowed, OUTWARD_TEXT),
             Refusal::Scheme => (
                 ErrorClass::NotAllowed,
@@ -66,10 +61,6 @@ impl From<Refusal> for Failure {
                 "IP addresses are not allowed as hosts here; give the webhook a host name",
             ),
         };
-        Self {
-            class,
-            detail,
-            refusal: Some(refusal),
-        }
+        Self { class, detail, refusal: Some(refusal) }
     }
 }

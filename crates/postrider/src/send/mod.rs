@@ -119,12 +119,7 @@ impl Sender {
             budgets: options.budgets,
             resolver: options.resolver,
         };
-        Ok(Self {
-            inner: Arc::new(Inner {
-                dialler,
-                pool: Pool::new(options.idle_time),
-            }),
-        })
+        Ok(Self { inner: Arc::new(Inner { dialler, pool: Pool::new(options.idle_time) }) })
     }
 
     /// Makes one attempt. Never fails otherwise than in [`Sent::result`].
@@ -157,13 +152,7 @@ impl Sender {
     }
 
     async fn attempt(&self, request: Request, progress: &mut Progress) -> Result<(), Failure> {
-        let Request {
-            target,
-            headers,
-            body,
-            identity,
-            ..
-        } = request;
+        let Request { target, headers, body, identity, .. } = request;
         let mut outgoing = build(&target, headers, body)?;
         let Inner { dialler, pool } = &*self.inner;
         if let Some(mut idle) = pool.take(&target, identity, Instant::now()) {
@@ -217,10 +206,8 @@ impl std::fmt::Debug for SenderOptions {
     }
 }
 
-const OURS: Failure = Failure::new(
-    ErrorClass::Internal,
-    "this server lost the answer; please report it",
-);
+const OURS: Failure =
+    Failure::new(ErrorClass::Internal, "this server lost the answer; please report it");
 
 fn build(
     target: &Target,
@@ -269,11 +256,5 @@ fn conclude(outcome: Result<(), Failure>, progress: Progress) -> Sent {
             (result, failure.refusal)
         }
     };
-    Sent {
-        timing,
-        address: address.filter(|_| refusal.is_none()),
-        result,
-        retry_after,
-        refusal,
-    }
+    Sent { timing, address: address.filter(|_| refusal.is_none()), result, retry_after, refusal }
 }

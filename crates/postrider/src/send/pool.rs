@@ -38,10 +38,7 @@ struct Idle {
 
 impl Pool {
     pub(super) fn new(idle_time: Duration) -> Self {
-        Self {
-            idle_time,
-            shelves: Mutex::default(),
-        }
+        Self { idle_time, shelves: Mutex::default() }
     }
 
     /// A connection to the target's origin that seems open. Closed ones met on the way go.
@@ -72,11 +69,7 @@ impl Pool {
         if idle_time.is_zero() {
             return;
         }
-        let idle = Idle {
-            identity,
-            until: now + idle_time,
-            connection,
-        };
+        let idle = Idle { identity, until: now + idle_time, connection };
         if self.lock().count >= IDLE_MAX {
             self.sweep_when_due(now);
         }
@@ -103,9 +96,8 @@ impl Pool {
         shelves.swept = Some(now);
         for origins in &mut shelves.origins {
             origins.retain(|_, stack| {
-                let gone = stack.extract_if(.., |idle| {
-                    now >= idle.until || !idle.connection.is_fresh(now)
-                });
+                let gone = stack
+                    .extract_if(.., |idle| now >= idle.until || !idle.connection.is_fresh(now));
                 closed.extend(gone);
                 !stack.is_empty()
             });

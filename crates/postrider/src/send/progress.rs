@@ -31,13 +31,7 @@ pub(super) struct Progress {
 
 impl Progress {
     pub(super) fn new(started: Instant) -> Self {
-        Self {
-            started,
-            phase: None,
-            timing: Timing::default(),
-            address: None,
-            answer: None,
-        }
+        Self { started, phase: None, timing: Timing::default(), address: None, answer: None }
     }
 
     /// Ends the phase that is going on and begins `phase`. Entered twice, the last time counts.

@@ -55,9 +55,7 @@ impl SystemResolver {
     pub fn new() -> Result<Self, SystemResolverError> {
         let mut builder = TokioResolver::builder_tokio()?;
         set_up(builder.options_mut());
-        Ok(Self {
-            inner: builder.build()?,
-        })
+        Ok(Self { inner: builder.build()? })
     }
 
     /// Asks only these name servers.
@@ -73,9 +71,7 @@ impl SystemResolver {
         let provider = TokioRuntimeProvider::default();
         let mut builder = TokioResolver::builder_with_config(config, provider);
         set_up(builder.options_mut());
-        Ok(Self {
-            inner: builder.build()?,
-        })
+        Ok(Self { inner: builder.build()? })
     }
 }
 
@@ -139,9 +135,7 @@ impl StaticHosts {
 
 impl std::fmt::Debug for StaticHosts {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("StaticHosts")
-            .field("hosts", &self.hosts)
-            .finish_non_exhaustive()
+        f.debug_struct("StaticHosts").field("hosts", &self.hosts).finish_non_exhaustive()
     }
 }
 

@@ -21,9 +21,7 @@ pub struct ExtraRootError(#[source] pub(super) rustls::Error);
 pub(super) fn connector(
     extra_roots: &[CertificateDer<'static>],
 ) -> Result<TlsConnector, ExtraRootError> {
-    let mut roots = RootCertStore {
-        roots: webpki_roots::TLS_SERVER_ROOTS.to_vec(),
-    };
+    let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
     for root in extra_roots {
         roots.add(root.clone()).map_err(ExtraRootError)?;
     }
@@ -52,9 +50,7 @@ pub(super) fn server_name(host: &Host) -> Result<ServerName<'static>, Failure> {
 
 /// What a failed handshake means.
 pub(super) fn handshake_failure(error: &std::io::Error) -> Failure {
-    let tls = error
-        .get_ref()
-        .and_then(|inner| inner.downcast_ref::<rustls::Error>());
+    let tls = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
     let detail = match tls {
         None => "the receiver closed the connection during the TLS handshake; check its TLS setup",
         Some(rustls::Error::InvalidCertificate(error)) => certificate_detail(error),

@@ -116,9 +116,8 @@ impl Meter {
     }
 
     fn note_error(&self, error: &io::Error) {
-        let is_tls = error
-            .get_ref()
-            .is_some_and(<dyn std::error::Error + Send + Sync>::is::<rustls::Error>);
+        let is_tls =
+            error.get_ref().is_some_and(<dyn std::error::Error + Send + Sync>::is::<rustls::Error>);
         self.note_end(if is_tls { End::BadTls } else { End::Broken });
     }
 
@@ -231,17 +230,11 @@ pub(super) struct Wire {
 
 impl Wire {
     pub(super) fn plain(socket: Socket) -> Self {
-        Self {
-            meter: Arc::clone(&socket.meter),
-            stream: Stream::Plain(socket),
-        }
+        Self { meter: Arc::clone(&socket.meter), stream: Stream::Plain(socket) }
     }
 
     pub(super) fn tls(stream: TlsStream<Socket>) -> Self {
-        Self {
-            meter: Arc::clone(&stream.get_ref().0.meter),
-            stream: Stream::Tls(Box::new(stream)),
-        }
+        Self { meter: Arc::clone(&stream.get_ref().0.meter), stream: Stream::Tls(Box::new(stream)) }
     }
 
     pub(super) fn meter(&self) -> &Arc<Meter> {

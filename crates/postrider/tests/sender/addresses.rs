@@ -26,10 +26,7 @@ struct Alternating {
 impl Alternating {
     fn new(answers: &[&[&str]]) -> Arc<Self> {
         let parse = |ips: &&[&str]| ips.iter().map(|ip| ip.parse().unwrap()).collect();
-        Arc::new(Self {
-            answers: answers.iter().map(parse).collect(),
-            asked: AtomicUsize::new(0),
-        })
+        Arc::new(Self { answers: answers.iter().map(parse).collect(), asked: AtomicUsize::new(0) })
     }
 }
 
@@ -48,10 +45,7 @@ async fn allowed_and_forbidden(answer: &str) -> (Receiver, Receiver) {
     let forbidden = TcpListener::bind(("127.0.0.1", port)).await.unwrap();
     let answer = answer.to_owned();
     let serve = move |stream, _, requests| answer_all(stream, answer.clone(), requests);
-    (
-        Receiver::on(allowed, serve.clone()),
-        Receiver::on(forbidden, serve),
-    )
+    (Receiver::on(allowed, serve.clone()), Receiver::on(forbidden, serve))
 }
 
 async fn answer_all(mut stream: tokio::net::TcpStream, answer: String, requests: Arc<AtomicUsize>) {
@@ -111,10 +105,7 @@ async fn an_open_connection_may_finish_after_its_name_moved_but_no_new_one_is_ma
         sender.sweep_idle();
     }
     let url = format!("http://moved.example.org:{port}/");
-    assert_eq!(
-        reason(&sender.send(request(&url)).await),
-        Some("ip_private")
-    );
+    assert_eq!(reason(&sender.send(request(&url)).await), Some("ip_private"));
     const { assert!(postrider::send::limits::IDLE_TIME.as_secs() <= 90) };
 }
 
@@ -139,27 +130,15 @@ async fn refusals_tell_outsiders_nothing() {
         ("http://a.example.org/", "10.0.0.1", "ip_private"),
         ("http://a.example.org/", "127.0.0.1", "ip_loopback"),
         ("http://a.example.org/", "169.254.169.254", "ip_linklocal"),
-        (
-            "http://a.example.org/",
-            "::ffff:127.0.0.1",
-            "ip_embedded_v4",
-        ),
+        ("http://a.example.org/", "::ffff:127.0.0.1", "ip_embedded_v4"),
         ("http://a.example.org/", "fd00::1", "ip_private"),
-        (
-            "http://nat64bad.example.org/",
-            "64:ff9b::a00:1",
-            "ip_embedded_v4",
-        ),
+        ("http://nat64bad.example.org/", "64:ff9b::a00:1", "ip_embedded_v4"),
         ("http://self.example.org:8080/", "8.8.8.8", "ip_self"),
         ("http://127.0.0.1/", "", "ip_loopback"),
         ("http://[::1]/", "", "ip_loopback"),
         ("http://8.8.8.8:8080/", "", "ip_self"),
         (&format!("http://127.0.0.1:{port}/"), "", "ip_loopback"),
-        (
-            &format!("http://open.example.org:{port}/"),
-            "127.0.0.1",
-            "ip_loopback",
-        ),
+        (&format!("http://open.example.org:{port}/"), "127.0.0.1", "ip_loopback"),
     ] {
         let mut networks = policy(&[]);
         networks.networks.nat64 = true;
@@ -174,11 +153,7 @@ async fn refusals_tell_outsiders_nothing() {
         let detail = "address not allowed".to_owned();
         let class = ErrorClass::NotAllowed;
         let answer = None;
-        let refused = AttemptResult::Broke {
-            class,
-            detail,
-            answer,
-        };
+        let refused = AttemptResult::Broke { class, detail, answer };
         assert_eq!(sent.result, refused, "{url}");
         assert_eq!(sent.address, None);
         assert_eq!((sent.timing.connect_us, sent.timing.wait_us), (0, 0));
@@ -250,10 +225,7 @@ async fn proxies_in_the_environment_are_ignored() {
     // S205
     let trap = Receiver::answering(OK).await;
     let mut run = Command::new(std::env::current_exe().unwrap());
-    run.args([
-        "--exact",
-        "addresses::a_request_goes_straight_to_its_receiver",
-    ]);
+    run.args(["--exact", "addresses::a_request_goes_straight_to_its_receiver"]);
     for name in ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"] {
         run.env(name, trap.url());
         run.env(name.to_lowercase(), trap.url());

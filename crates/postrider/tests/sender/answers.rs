@@ -40,11 +40,7 @@ async fn the_request_on_the_wire_is_exactly_what_was_asked_for() {
     .await;
     let authority = receiver.address;
     let mut request = request(&format!("http://{authority}/a%20b?c=d&e=+"));
-    for (name, value) in [
-        ("webhook-id", "evt_1"),
-        ("host", "evil"),
-        ("content-length", "9"),
-    ] {
+    for (name, value) in [("webhook-id", "evt_1"), ("host", "evil"), ("content-length", "9")] {
         let header = (name.parse().unwrap(), value.parse().unwrap());
         request.headers.push(header);
     }
@@ -113,10 +109,7 @@ async fn what_is_not_http_is_a_protocol_failure() {
         ("no colon", "HTTP/1.1 200 OK\r\nno colon here\r\n\r\n"),
         ("NUL", "HTTP/1.1 200 OK\r\nA: b\0c\r\n\r\n"),
         ("length", "HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n"),
-        (
-            "two lengths",
-            "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab",
-        ),
+        ("two lengths", "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab"),
     ] {
         check(id, answer, Ending::Close, "Protocol").await;
     }
@@ -141,9 +134,7 @@ async fn a_thousand_cookies_are_no_failure_and_are_kept_only_in_part() {
     let sender = loopback_sender();
     for _ in 0..2 {
         let sent = sender.send(request(&receiver.url())).await;
-        let AttemptResult::Answered(answer) = sent.result else {
-            panic!("{:?}", sent.result)
-        };
+        let AttemptResult::Answered(answer) = sent.result else { panic!("{:?}", sent.result) };
         let kept: usize = answer.headers.iter().map(|(n, v)| n.len() + v.len()).sum();
         assert!((1..=8 << 10).contains(&kept), "{kept}");
     }
@@ -174,9 +165,7 @@ async fn ten_thousand_interim_answers_are_a_failure() {
     })
     .await;
     let sent = loopback_sender().send(request(&receiver.url())).await;
-    let AttemptResult::Broke { class, .. } = &sent.result else {
-        panic!("{:?}", sent.result)
-    };
+    let AttemptResult::Broke { class, .. } = &sent.result else { panic!("{:?}", sent.result) };
     assert_eq!(format!("{class:?}"), "Protocol");
 }
 
@@ -193,11 +182,7 @@ async fn an_answer_that_ends_early_is_truncated_at_every_byte() {
         };
         let part = &answer.as_bytes()[..cut];
         check(&format!("cut {cut}"), part, Ending::Close, expected).await;
-        let expected = if cut < head {
-            "Reset"
-        } else {
-            "Reset after 200"
-        };
+        let expected = if cut < head { "Reset" } else { "Reset after 200" };
         check(&format!("RST {cut}"), part, Ending::Reset, expected).await;
     }
 }
@@ -206,13 +191,7 @@ async fn an_answer_that_ends_early_is_truncated_at_every_byte() {
 async fn bodies_without_a_length_end_with_the_connection() {
     let answer = "HTTP/1.1 200 OK\r\n\r\nas long as it lasts";
     check("close", answer, Ending::Close, "answered 200").await;
-    check(
-        "1.0",
-        "HTTP/1.0 200 OK\r\n\r\n",
-        Ending::Close,
-        "answered 200",
-    )
-    .await;
+    check("1.0", "HTTP/1.0 200 OK\r\n\r\n", Ending::Close, "answered 200").await;
     let chunked = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n";
     check("chunked", chunked, Ending::Close, "Truncated after 200").await;
 }
@@ -269,9 +248,7 @@ async fn an_infinite_answer_is_read_to_64_kib_and_the_connection_closed() {
         let sent = sender.send(request(&receiver.url())).await;
         assert_eq!(outcome(&sent), format!("answered {status}"));
         assert_eq!(sent.result.is_success(), status == 200);
-        let AttemptResult::Answered(answer) = sent.result else {
-            panic!()
-        };
+        let AttemptResult::Answered(answer) = sent.result else { panic!() };
         assert_eq!((answer.body.len(), answer.is_body_cut), (kept, true));
         // its writes fail only once we have closed; until then the kernels' buffers fill
         let written = ends.recv().await.unwrap();
@@ -285,21 +262,13 @@ async fn bodies_are_kept_as_they_came() {
     // H194, and compressed ones are not inflated
     let gzip = b"\x1f\x8b\x08\0\0\0\0\0\0\x03\x4b\x04\0\x43\xbe\xb7\xe8\x01\0\0\0";
     for (header, body) in [
-        (
-            "Content-Type: text/html",
-            b"<script>alert(1)</script>".as_slice(),
-        ),
+        ("Content-Type: text/html", b"<script>alert(1)</script>".as_slice()),
         ("Content-Encoding: gzip", gzip),
     ] {
-        let head = format!(
-            "HTTP/1.1 200 OK\r\n{header}\r\nContent-Length: {}\r\n\r\n",
-            body.len()
-        );
+        let head = format!("HTTP/1.1 200 OK\r\n{header}\r\nContent-Length: {}\r\n\r\n", body.len());
         let receiver = Receiver::answering([head.as_bytes(), body].concat()).await;
         let sent = loopback_sender().send(request(&receiver.url())).await;
-        let AttemptResult::Answered(answer) = sent.result else {
-            panic!("{:?}", sent.result)
-        };
+        let AttemptResult::Answered(answer) = sent.result else { panic!("{:?}", sent.result) };
         assert_eq!(answer.body, body);
         assert!(!answer.is_body_cut);
     }
@@ -359,9 +328,7 @@ async fn a_refused_connection_says_so() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     drop(listener);
-    let sent = loopback_sender()
-        .send(request(&format!("http://{address}/")))
-        .await;
+    let sent = loopback_sender().send(request(&format!("http://{address}/"))).await;
     assert_eq!(outcome(&sent), "ConnectRefused");
     assert_eq!(sent.address, Some(address));
     assert_eq!(sent.timing.wait_us, 0);

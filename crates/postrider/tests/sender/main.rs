@@ -3,10 +3,7 @@
 //! Rows of the shared fixtures are named by their ids: `S…` from `ssrf.tsv`, `H…` from
 //! `hostile.tsv`.
 
-#![expect(
-    clippy::unwrap_used,
-    reason = "a test that can't set up its scene fails"
-)]
+#![expect(clippy::unwrap_used, reason = "a test that can't set up its scene fails")]
 
 mod addresses;
 mod answers;
@@ -80,16 +77,10 @@ pub(crate) fn target(url: &str) -> Target {
 pub(crate) fn outcome(sent: &Sent) -> String {
     match &sent.result {
         AttemptResult::Answered(answer) => format!("answered {}", answer.status),
-        AttemptResult::Broke {
-            class,
-            answer: None,
-            ..
-        } => format!("{class:?}"),
-        AttemptResult::Broke {
-            class,
-            answer: Some(answer),
-            ..
-        } => format!("{class:?} after {}", answer.status),
+        AttemptResult::Broke { class, answer: None, .. } => format!("{class:?}"),
+        AttemptResult::Broke { class, answer: Some(answer), .. } => {
+            format!("{class:?} after {}", answer.status)
+        }
     }
 }
 

@@ -31,10 +31,7 @@ impl NameServer {
                 }
             }
         });
-        Self {
-            address,
-            _serving: serving,
-        }
+        Self { address, _serving: serving }
     }
 
     fn resolver(&self) -> SystemResolver {
@@ -75,14 +72,7 @@ fn answer(query: &[u8]) -> Option<Vec<u8>> {
         _ => (3, vec![]),
     };
     let mut answer = query[..2].to_vec();
-    answer.extend([
-        0x81,
-        0x80 | code,
-        0,
-        1,
-        0,
-        u8::try_from(records.len()).unwrap(),
-    ]);
+    answer.extend([0x81, 0x80 | code, 0, 1, 0, u8::try_from(records.len()).unwrap()]);
     answer.extend([0; 4]);
     answer.extend(question);
     answer.extend(records.concat());

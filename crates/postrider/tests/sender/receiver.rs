@@ -45,12 +45,7 @@ impl Receiver {
                 connections.spawn(serve(stream, number, Arc::clone(&counters.1)));
             }
         });
-        Self {
-            address,
-            accepts,
-            requests,
-            _serving: serving,
-        }
+        Self { address, accepts, requests, _serving: serving }
     }
 
     /// Answers every request of every connection with these bytes.

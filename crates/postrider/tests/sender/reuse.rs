@@ -34,11 +34,7 @@ async fn one_connection_carries_many_requests() {
             let sent = sender.send(request(&receiver.url())).await;
             assert!(sent.result.is_success(), "{:?}", sent.result);
         }
-        assert_eq!(
-            (receiver.accepts(), receiver.requests()),
-            (1, 300),
-            "{answer}"
-        );
+        assert_eq!((receiver.accepts(), receiver.requests()), (1, 300), "{answer}");
         assert_eq!(sender.idle_count(), 1);
     }
 }
@@ -198,10 +194,7 @@ async fn idle_connections_to_one_origin_are_bounded() {
     while let Some(sent) = sending.join_next().await {
         assert_eq!(outcome(&sent.unwrap()), "answered 200");
     }
-    assert_eq!(
-        sender.idle_count(),
-        postrider::send::limits::IDLE_PER_ORIGIN_MAX
-    );
+    assert_eq!(sender.idle_count(), postrider::send::limits::IDLE_PER_ORIGIN_MAX);
 }
 
 #[tokio::test]

@@ -33,10 +33,7 @@ impl Authority {
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let key = KeyPair::generate().unwrap();
         let certificate = params.self_signed(&key).unwrap().der().clone();
-        Self {
-            certificate,
-            issuer: Issuer::new(params, key),
-        }
+        Self { certificate, issuer: Issuer::new(params, key) }
     }
 
     fn server(&self, names: &[SanType], years: (i32, i32), alpn: &[u8]) -> ServerConfig {
@@ -143,12 +140,7 @@ async fn names_and_ip_addresses_are_verified_and_connections_kept() {
             assert_eq!(sent.timing.tls_us == 0, is_reused);
         }
     }
-    let names: Vec<_> = seen
-        .lock()
-        .unwrap()
-        .iter()
-        .map(|(n, _)| n.clone())
-        .collect();
+    let names: Vec<_> = seen.lock().unwrap().iter().map(|(n, _)| n.clone()).collect();
     // an IP address is no server name (RFC 6066 §3)
     assert_eq!(names, [Some(HOST.to_owned()), None]);
 }
@@ -166,11 +158,7 @@ async fn sessions_are_resumed_and_silent_closes_cost_no_attempt() {
     }
     let kinds: Vec<_> = seen.lock().unwrap().iter().map(|(_, k)| *k).collect();
     assert_eq!(kinds.len(), 20);
-    assert!(
-        kinds[1..]
-            .iter()
-            .all(|kind| *kind == HandshakeKind::Resumed)
-    );
+    assert!(kinds[1..].iter().all(|kind| *kind == HandshakeKind::Resumed));
 }
 
 #[tokio::test]
@@ -178,10 +166,7 @@ async fn without_a_tls_goodbye_the_framing_says_whether_an_answer_is_whole() {
     let authority = Authority::new("ours");
     for (answer, expected) in [
         ("HTTP/1.1 200 OK\r\n\r\nas long as it lasts", "answered 200"),
-        (
-            "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n12345",
-            "Truncated after 200",
-        ),
+        ("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n12345", "Truncated after 200"),
         ("HTTP/1.1 200", "Truncated"),
         ("", "Reset"),
     ] {
@@ -200,18 +185,8 @@ async fn bad_certificates_are_refused_in_plain_words() {
     let impostor = Authority::new("ours");
     let other_ip = SanType::IpAddress(IpAddr::from([127, 0, 0, 2]));
     for (what, config, host, words) in [
-        (
-            "expired",
-            ours.server(&[dns(HOST)], (2020, 2021), b"http/1.1"),
-            HOST,
-            "expired",
-        ),
-        (
-            "early",
-            ours.server(&[dns(HOST)], (2099, 2100), b"http/1.1"),
-            HOST,
-            "not valid yet",
-        ),
+        ("expired", ours.server(&[dns(HOST)], (2020, 2021), b"http/1.1"), HOST, "expired"),
+        ("early", ours.server(&[dns(HOST)], (2099, 2100), b"http/1.1"), HOST, "not valid yet"),
         (
             "wrong name",
             ours.server(&[dns("other.example.org")], valid(), b"http/1.1"),
@@ -236,18 +211,10 @@ async fn bad_certificates_are_refused_in_plain_words() {
             HOST,
             "not valid",
         ),
-        (
-            "HTTP/2 only",
-            ours.server(&[dns(HOST)], valid(), b"h2"),
-            HOST,
-            "HTTP/1.1",
-        ),
+        ("HTTP/2 only", ours.server(&[dns(HOST)], valid(), b"h2"), HOST, "HTTP/1.1"),
     ] {
         let (receiver, seen) = tls_receiver(config, OK, Afterwards::Keep).await;
-        let sent = ours
-            .sender()
-            .send(request(&url(host, receiver.address)))
-            .await;
+        let sent = ours.sender().send(request(&url(host, receiver.address))).await;
         assert_eq!(outcome(&sent), "Tls", "{what}: {:?}", sent.result);
         assert!(detail(&sent).contains(words), "{what}: {}", detail(&sent));
         assert!(!detail(&sent).contains("127."), "{what}");
