@@ -125,7 +125,7 @@ impl Load {
             self.accepted = (accepts.iter())
                 .map(|accept| (Arc::clone(&accept.event), accept.matching.matched[0]))
                 .collect();
-            self.store.commit(Batch { accepts, records }).await?;
+            self.store.commit(&Batch { accepts, records }).await?;
         }
         Ok(())
     }

@@ -56,7 +56,7 @@ pub trait EventStore: Send + Sync + 'static {
     /// the same event under its own key is a repeat, as long as retention has not taken it.
     ///
     /// May block the calling thread for as long as a commit takes: give it a thread of its own.
-    async fn commit(&self, batch: Batch) -> Result<Committed, StoreError>;
+    async fn commit(&self, batch: &Batch) -> Result<Committed, StoreError>;
 
     /// The event with this public id (given or made), in this tenant only.
     async fn event(&self, tenant: TenantKey, id: &str) -> Result<Option<Arc<Event>>, StoreError>;
@@ -150,6 +150,10 @@ pub trait AccessStore: Send + Sync + 'static {
 /// What a server does for its store from time to time.
 #[async_trait]
 pub trait MaintenanceStore: Send + Sync + 'static {
+    /// Whether an error has ended all writing, such as a failed sync: every write from now on is
+    /// refused, and only a new process can go on. The server should end this one.
+    fn is_broken(&self) -> bool;
+
     /// The time part of the greatest key stored, for [`KeyMaker::new`](postrider_core::id::KeyMaker::new); zero when empty.
     async fn newest_key_ms(&self) -> Result<UnixMs, StoreError>;
 

@@ -91,13 +91,13 @@ impl WebhookStore for MemoryStore {
 
 #[async_trait]
 impl EventStore for MemoryStore {
-    async fn commit(&self, batch: Batch) -> Result<Committed, StoreError> {
+    async fn commit(&self, batch: &Batch) -> Result<Committed, StoreError> {
         let mut state = self.state();
         Ok(Committed {
-            accepts: (batch.accepts.into_iter())
-                .map(|accept| state.accept(self.buckets, accept))
+            accepts: (batch.accepts.iter())
+                .map(|accept| state.accept(self.buckets, accept.clone()))
                 .collect(),
-            records: (batch.records.into_iter()).map(|record| state.record(record)).collect(),
+            records: batch.records.iter().map(|record| state.record(record.clone())).collect(),
         })
     }
 
@@ -244,6 +244,10 @@ impl AccessStore for MemoryStore {
 
 #[async_trait]
 impl MaintenanceStore for MemoryStore {
+    fn is_broken(&self) -> bool {
+        false
+    }
+
     async fn newest_key_ms(&self) -> Result<UnixMs, StoreError> {
         let state = self.state();
         let newest = [

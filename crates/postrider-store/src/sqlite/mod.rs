@@ -107,12 +107,6 @@ impl SqliteStore {
             }),
         })
     }
-
-    /// Whether an I/O error has ended all writing. Every write from now on is refused; only a
-    /// new process can go on, so the server should end this one.
-    pub fn is_broken(&self) -> bool {
-        self.shared.writer().is_broken()
-    }
 }
 
 impl Shared {

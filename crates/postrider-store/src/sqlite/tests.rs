@@ -65,7 +65,7 @@ async fn no_query_scans_a_table() {
     let store = ground.open().unwrap();
     let batch = ground.batch(10);
     let event: EventKey = batch.accepts[0].event.key;
-    store.commit(batch).await.unwrap();
+    store.commit(&batch).await.unwrap();
     let writer = store.shared.writer();
     let n = store.shared.buckets.of(event);
     for query in queries::all(n, id_table(n)) {
@@ -104,14 +104,14 @@ fn plan_of(connection: &Connection, query: &str) -> Vec<String> {
 async fn a_full_disk_rolls_back_and_can_be_written_again() {
     let mut ground = Ground::new();
     let store = ground.open().unwrap();
-    store.commit(ground.batch(10)).await.unwrap();
+    store.commit(&ground.batch(10)).await.unwrap();
     limit_pages(&store, 60);
-    let refused = store.commit(ground.batch(1 << 20)).await;
+    let refused = store.commit(&ground.batch(1 << 20)).await;
     assert!(matches!(refused, Err(StoreError::Unavailable(_))));
     assert!(!store.is_broken());
     assert_eq!(store.counts().await.unwrap().events, 1);
     limit_pages(&store, 1 << 20);
-    let committed = store.commit(ground.batch(1 << 20)).await.unwrap();
+    let committed = store.commit(&ground.batch(1 << 20)).await.unwrap();
     assert_eq!(committed.accepts, [Accepted::New]);
     assert_eq!(store.counts().await.unwrap().deliveries_pending, 2);
 }
@@ -127,7 +127,7 @@ fn limit_pages(store: &SqliteStore, pages: i64) {
 async fn after_an_io_error_nothing_is_written_any_more() {
     let mut ground = Ground::new();
     let store = ground.open().unwrap();
-    store.commit(ground.batch(10)).await.unwrap();
+    store.commit(&ground.batch(10)).await.unwrap();
     let failed = store.shared.writer().write(|_, _, _| -> super::Outcome<()> {
         let error = ffi::Error::new(ffi::SQLITE_IOERR_FSYNC);
         Err(rusqlite::Error::SqliteFailure(error, None).into())
@@ -136,7 +136,7 @@ async fn after_an_io_error_nothing_is_written_any_more() {
         |error| matches!(error, StoreError::Unavailable(text) if text.contains("restart"));
     assert!(says_restart(failed.unwrap_err()));
     assert!(store.is_broken());
-    let refused = store.commit(ground.batch(10)).await;
+    let refused = store.commit(&ground.batch(10)).await;
     assert!(says_restart(refused.unwrap_err()));
     let swept = store.sweep(NOW).await;
     assert!(says_restart(swept.unwrap_err()));
@@ -144,7 +144,7 @@ async fn after_an_io_error_nothing_is_written_any_more() {
     assert_eq!(store.counts().await.unwrap().events, 1);
     drop(store);
     let store = ground.open().unwrap();
-    store.commit(ground.batch(10)).await.unwrap();
+    store.commit(&ground.batch(10)).await.unwrap();
     assert_eq!(store.counts().await.unwrap().events, 2);
 }
 
@@ -152,7 +152,7 @@ async fn after_an_io_error_nothing_is_written_any_more() {
 async fn a_panic_in_a_transaction_leaves_nothing_behind() {
     let mut ground = Ground::new();
     let store = ground.open().unwrap();
-    store.commit(ground.batch(10)).await.unwrap();
+    store.commit(&ground.batch(10)).await.unwrap();
     let shared = Arc::clone(&store.shared);
     let panicked = std::thread::spawn(move || {
         let _ = shared.work(|work| -> super::Outcome<()> {
@@ -161,7 +161,7 @@ async fn a_panic_in_a_transaction_leaves_nothing_behind() {
         });
     });
     assert!(panicked.join().is_err());
-    store.commit(ground.batch(10)).await.unwrap();
+    store.commit(&ground.batch(10)).await.unwrap();
     assert_eq!(store.counts().await.unwrap().deliveries_pending, 2);
 }
 
@@ -186,7 +186,7 @@ async fn undecodable_bytes_name_their_table_and_key() {
     let store = ground.open().unwrap();
     let batch = ground.batch(10);
     let event = Arc::clone(&batch.accepts[0].event);
-    store.commit(batch).await.unwrap();
+    store.commit(&batch).await.unwrap();
     let n = store.shared.buckets.of(event.key);
     let spoil = format!("UPDATE event_{n} SET event = x'01ff'");
     store.shared.writer().connection.execute(&spoil, []).unwrap();
@@ -200,7 +200,7 @@ async fn undecodable_bytes_name_their_table_and_key() {
 async fn a_log_that_readers_hold_begins_anew_once_they_are_idle() {
     let mut ground = Ground::new();
     let store = ground.open().unwrap();
-    store.commit(ground.batch(1 << 20)).await.unwrap();
+    store.commit(&ground.batch(1 << 20)).await.unwrap();
     let pages = || {
         let writer = store.shared.writer();
         writer::run_checkpoint(&writer.connection, "PRAGMA wal_checkpoint(NOOP)").unwrap()
@@ -226,7 +226,7 @@ async fn a_log_that_readers_hold_begins_anew_once_they_are_idle() {
     goes.send(()).unwrap();
     assert_eq!(reading.join().unwrap(), Ok(()));
     assert_eq!(restarting.join().unwrap(), Ok(()));
-    store.commit(ground.batch(10)).await.unwrap();
+    store.commit(&ground.batch(10)).await.unwrap();
     assert!(pages().0 < 50, "{:?}", pages());
 }
 
@@ -235,7 +235,7 @@ async fn the_log_moves_into_the_file_once_it_has_grown() {
     let mut ground = Ground::new();
     let store = ground.open().unwrap();
     for _ in 0..24 {
-        store.commit(ground.batch(2 << 20)).await.unwrap();
+        store.commit(&ground.batch(2 << 20)).await.unwrap();
     }
     let size = |name: &str| std::fs::metadata(ground.folder.path().join(name)).unwrap().len();
     // 48 MB were written through a log that holds about 16

@@ -66,11 +66,11 @@ impl WebhookStore for SqliteStore {
 
 #[async_trait]
 impl EventStore for SqliteStore {
-    async fn commit(&self, batch: Batch) -> Result<Committed, StoreError> {
+    async fn commit(&self, batch: &Batch) -> Result<Committed, StoreError> {
         if batch.accepts.is_empty() && batch.records.is_empty() {
             return Ok(Committed::default());
         }
-        self.shared.work(|work| work.batch(&batch))
+        self.shared.work(|work| work.batch(batch))
     }
 
     async fn event(&self, tenant: TenantKey, id: &str) -> Result<Option<Arc<Event>>, StoreError> {
@@ -177,6 +177,10 @@ impl AccessStore for SqliteStore {
 
 #[async_trait]
 impl MaintenanceStore for SqliteStore {
+    fn is_broken(&self) -> bool {
+        self.shared.writer().is_broken()
+    }
+
     async fn newest_key_ms(&self) -> Result<UnixMs, StoreError> {
         self.read(|view| view.newest_key_ms()).await
     }

@@ -61,7 +61,7 @@ pub(crate) async fn an_event_that_nobody_wants_is_stored(mut world: World) {
 }
 
 pub(crate) async fn an_empty_batch_answers_empty(world: World) {
-    let committed = world.store.commit(Batch::default()).await.unwrap();
+    let committed = world.store.commit(&Batch::default()).await.unwrap();
     assert_eq!(committed, Committed::default());
 }
 

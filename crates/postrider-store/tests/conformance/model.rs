@@ -233,7 +233,9 @@ impl Model {
         accepts.retain(|accept| !gone.contains(&accept.event.key));
         let keys: Vec<EventKey> = accepts.iter().map(|accept| accept.event.key).collect();
         let batch = Batch { accepts, records };
-        let committed = both!(self, commit(batch)).unwrap();
+        let committed = self.world.store.commit(&batch).await;
+        same(&committed, &self.sqlite().commit(&batch).await);
+        let committed = committed.unwrap();
         let answers = keys.into_iter().zip(committed.accepts);
         let new = answers.filter(|(_, answer)| *answer == Accepted::New);
         self.accepted.extend(new.map(|(key, _)| key));

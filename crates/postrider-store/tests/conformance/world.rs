@@ -126,7 +126,7 @@ impl World {
 
     pub(crate) async fn commit(&self, accepts: Vec<Accept>, records: Vec<Record>) -> Committed {
         let batch = Batch { accepts, records };
-        self.store.commit(batch).await.unwrap()
+        self.store.commit(&batch).await.unwrap()
     }
 
     /// What an attempt now makes of a delivery that waits like this.

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use postrider_core::delivery::HistoryEntry;
 use postrider_core::delivery::Waiting;
-use postrider_store::{Accept, Accepted, Batch, Record, Recorded, Store, StoreError};
+use postrider_store::{Accept, Accepted, Batch, Committed, Record, Recorded, Store, StoreError};
 use tokio::sync::{Notify, oneshot};
 
 use super::lock;
@@ -30,6 +30,9 @@ const OUTCOMES_ENOUGH: usize = 256;
 /// Pause before outcomes are tried again when the store could not take them.
 const RETRY_PAUSE: Duration = Duration::from_millis(200);
 
+/// Where the answer to an accept goes.
+type Reply = oneshot::Sender<Result<Accepted, StoreError>>;
+
 /// The queue before the writer thread, and the writer thread.
 pub(super) struct Commits {
     shared: Arc<Shared>,
@@ -44,8 +47,9 @@ struct Shared {
 
 #[derive(Default)]
 struct Queue {
-    accepts: Vec<(Accept, oneshot::Sender<Result<Accepted, StoreError>>)>,
-    records: Vec<Record>,
+    batch: Batch,
+    /// Who waits for each of the batch's accepts.
+    replies: Vec<Reply>,
     /// The writer, when it waits; unparked once the queue holds `wanted` accepts or enough records.
     parked: Option<Thread>,
     wanted_accepts: usize,
@@ -61,7 +65,7 @@ pub(super) struct Done {
 pub(super) struct AcceptDone {
     pub(super) accept: Accept,
     pub(super) result: Result<Accepted, StoreError>,
-    pub(super) reply: oneshot::Sender<Result<Accepted, StoreError>>,
+    pub(super) reply: Reply,
 }
 
 /// The queue is full.
@@ -93,11 +97,12 @@ impl Commits {
     ) -> Result<oneshot::Receiver<Result<Accepted, StoreError>>, Full> {
         let (reply, answer) = oneshot::channel();
         let mut queue = lock(&self.shared.queue);
-        if queue.accepts.len() >= ACCEPTS_MAX || queue.is_stopping {
+        if queue.replies.len() >= ACCEPTS_MAX || queue.is_stopping {
             return Err(Full);
         }
-        queue.accepts.push((accept, reply));
-        if queue.accepts.len() >= queue.wanted_accepts {
+        queue.batch.accepts.push(accept);
+        queue.replies.push(reply);
+        if queue.replies.len() >= queue.wanted_accepts {
             queue.unpark();
         }
         Ok(answer)
@@ -106,8 +111,9 @@ impl Commits {
     /// Queues what became of a delivery. Bounded by the attempts in flight.
     pub(super) fn record(&self, was: Waiting, entry: HistoryEntry) {
         let mut queue = lock(&self.shared.queue);
-        queue.records.push(Record { was, entry });
-        if queue.records.len() == 1 || queue.records.len() == OUTCOMES_ENOUGH {
+        queue.batch.records.push(Record { was, entry });
+        let records = queue.batch.records.len();
+        if records == 1 || records == OUTCOMES_ENOUGH {
             queue.unpark();
         }
     }
@@ -148,47 +154,52 @@ impl Queue {
 /// The writer thread: takes what is there, commits it, hands over what came of it.
 fn write(shared: &Shared, store: &dyn Store, runtime: &tokio::runtime::Handle) {
     let mut last_accepts = 0;
-    while let Some((accepts, records)) = next_batch(shared, last_accepts) {
-        last_accepts = accepts.len();
-        let batch = Batch {
-            accepts: accepts.iter().map(|(accept, _)| accept.clone()).collect(),
-            records: records.clone(),
-        };
-        let done = match runtime.block_on(store.commit(batch)) {
-            Ok(committed) => {
-                let accepts = accepts.into_iter().zip(committed.accepts).map(
-                    |((accept, reply), accepted)| AcceptDone {
-                        accept,
-                        result: Ok(accepted),
-                        reply,
-                    },
-                );
-                Done {
-                    accepts: accepts.collect(),
-                    records: records.into_iter().zip(committed.records).collect(),
-                }
+    while let Some((batch, replies)) = next_batch(shared, last_accepts) {
+        last_accepts = replies.len();
+        match runtime.block_on(store.commit(&batch)) {
+            Ok(Committed { accepts, records }) => {
+                let accepts = accepts.into_iter().map(Ok).collect();
+                hand_over(shared, done(batch, accepts, replies, records));
             }
             Err(error) => {
-                tracing::error!(%error, accepts = accepts.len(), records = records.len(), "commit failed");
-                let accepts = accepts.into_iter().map(|(accept, reply)| AcceptDone {
-                    accept,
-                    result: Err(error.clone()),
-                    reply,
-                });
+                let Batch { accepts, records } = batch;
+                tracing::error!(%error, accepts = accepts.len(), outcomes = records.len(), "a commit failed");
+                if store.is_broken() {
+                    end_process();
+                }
+                let results = vec![Err(error); accepts.len()];
                 let is_stopping = put_back(shared, records);
+                let batch = Batch { accepts, records: Vec::new() };
+                hand_over(shared, done(batch, results, replies, Vec::new()));
                 if is_stopping {
                     // What was attempted and could not be recorded is attempted again after the
                     // next start: at least once, under the same webhook-id.
-                    hand_over(shared, Done { accepts: accepts.collect(), records: Vec::new() });
                     return;
                 }
-                let done = Done { accepts: accepts.collect(), records: Vec::new() };
-                hand_over(shared, done);
                 std::thread::sleep(RETRY_PAUSE);
-                continue;
             }
-        };
-        hand_over(shared, done);
+        }
+    }
+}
+
+/// After a failed sync nobody knows what is on the disk but a process that reads it anew.
+pub(super) fn end_process() -> ! {
+    tracing::error!("the store can't write any more; ending the process so that it is restarted");
+    std::process::exit(74);
+}
+
+fn done(
+    batch: Batch,
+    results: Vec<Result<Accepted, StoreError>>,
+    replies: Vec<Reply>,
+    recorded: Vec<Recorded>,
+) -> Done {
+    let accepts = batch.accepts.into_iter().zip(results).zip(replies);
+    Done {
+        accepts: accepts
+            .map(|((accept, result), reply)| AcceptDone { accept, result, reply })
+            .collect(),
+        records: batch.records.into_iter().zip(recorded).collect(),
     }
 }
 
@@ -200,12 +211,12 @@ fn hand_over(shared: &Shared, done: Done) {
 /// Outcomes are never dropped: they go first in the next batch. Returns whether the writer is to end.
 fn put_back(shared: &Shared, mut records: Vec<Record>) -> bool {
     let mut queue = lock(&shared.queue);
-    records.append(&mut queue.records);
-    queue.records = records;
+    records.append(&mut queue.batch.records);
+    queue.batch.records = records;
     queue.is_stopping
 }
 
-type Taken = (Vec<(Accept, oneshot::Sender<Result<Accepted, StoreError>>)>, Vec<Record>);
+type Taken = (Batch, Vec<Reply>);
 
 /// Waits until a batch is worth committing, and takes it. `None` to end.
 fn next_batch(shared: &Shared, last_accepts: usize) -> Option<Taken> {
@@ -215,7 +226,7 @@ fn next_batch(shared: &Shared, last_accepts: usize) -> Option<Taken> {
         let wait = {
             let mut queue = lock(&shared.queue);
             let now = Instant::now();
-            let (accepts, records) = (queue.accepts.len(), queue.records.len());
+            let (accepts, records) = (queue.replies.len(), queue.batch.records.len());
             if queue.is_stopping && accepts + records == 0 {
                 return None;
             }
@@ -244,9 +255,16 @@ fn next_batch(shared: &Shared, last_accepts: usize) -> Option<Taken> {
 impl Queue {
     fn take(&mut self) -> Taken {
         self.parked = None;
-        let some = |len: usize| len.min(BATCH_MAX);
-        let accepts = self.accepts.drain(..some(self.accepts.len())).collect();
-        let records = self.records.drain(..some(self.records.len())).collect();
-        (accepts, records)
+        let Batch { accepts, records } = &mut self.batch;
+        if accepts.len() + records.len() <= BATCH_MAX {
+            return (std::mem::take(&mut self.batch), std::mem::take(&mut self.replies));
+        }
+        let accepts_taken = accepts.len().min(BATCH_MAX);
+        let records_taken = records.len().min(BATCH_MAX);
+        let batch = Batch {
+            accepts: accepts.drain(..accepts_taken).collect(),
+            records: records.drain(..records_taken).collect(),
+        };
+        (batch, self.replies.drain(..accepts_taken).collect())
     }
 }

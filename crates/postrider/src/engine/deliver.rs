@@ -53,8 +53,11 @@ impl Engine {
             result: sent.result,
         };
         log(delivery, &event, &attempt);
+        // Only a retry's jitter needs it, and each draw is a system call.
         let mut random = [0; 8];
-        fill_random(&mut random);
+        if !attempt.result.is_success() {
+            fill_random(&mut random);
+        }
         let random = u64::from_le_bytes(random);
         let ended = Box::new(Ended { attempt, ended_at, retry_after, random });
         self.tell(Input::AttemptEnded { delivery, ended });

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::Engine;
+use super::commit::end_process;
 
 /// Between two rounds. Indexes are also filled by the writer itself under load.
 const PAUSE: Duration = Duration::from_secs(5);
@@ -15,6 +16,9 @@ impl Engine {
         loop {
             tokio::time::sleep(PAUSE).await;
             self.inner.parts.sender.sweep_idle();
+            if self.store().is_broken() {
+                end_process();
+            }
             let retention_ms =
                 i64::try_from(self.inner.parts.retention.as_millis()).unwrap_or(i64::MAX);
             loop {

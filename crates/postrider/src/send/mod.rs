@@ -166,7 +166,8 @@ impl Sender {
                 Err(Unsent::NeverWritten(again, _)) => outgoing = *again,
             }
         }
-        let wire = dialler.dial(&target, progress).await?;
+        // Boxed, for it is large and rare: every attempt's future would have to hold room for it.
+        let wire = Box::pin(dialler.dial(&target, progress)).await?;
         let mut fresh = Box::new(Connection::open(wire, progress.address).await?);
         match fresh.exchange(outgoing, progress).await {
             Ok(afterwards) => {
