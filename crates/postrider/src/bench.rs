@@ -21,7 +21,7 @@ use self::process::{Child, Kind};
 use self::receiver::Receiver;
 
 /// Deliveries that must have arrived before the clock of a phase may stop, at the most this late.
-const ARRIVAL_TIMEOUT: Duration = Duration::from_secs(60);
+const ARRIVAL_TIMEOUT: Duration = Duration::from_mins(1);
 
 #[derive(Args, Debug)]
 pub struct BenchArgs {
@@ -138,7 +138,7 @@ fn measure(args: &BenchArgs, connections: usize, kind: Kind) -> anyhow::Result<F
     }
     let delivered = started.elapsed();
     child.settle();
-    let cpu = child.cpu()? - cpu_before;
+    let cpu = child.cpu()?.saturating_sub(cpu_before);
     let figures = Figures {
         process: kind.name(),
         connections,

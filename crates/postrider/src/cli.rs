@@ -10,6 +10,7 @@
 mod client;
 mod event;
 pub mod failure;
+pub mod greeting;
 mod inbox;
 mod output;
 mod serve_args;

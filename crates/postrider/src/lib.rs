@@ -9,6 +9,7 @@ pub mod bench;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod dev;
 pub mod engine;
 pub mod http;
 pub mod profile;

@@ -13,13 +13,14 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
+use crate::cli::greeting::Greeting;
 use crate::clock::Clock;
 use crate::config::{Config, Keys};
 use crate::engine::{Engine, EngineParts};
 use crate::http::state::ServerState;
 use crate::profile::Profiles;
 use crate::send::{Resolve, Sender, SenderOptions, SystemResolver};
-use crate::{api, http};
+use crate::{api, dev, http};
 
 /// The database in the data directory.
 pub const DATABASE_FILE: &str = "postrider.db";
@@ -48,6 +49,8 @@ pub struct Started {
 ///
 /// The first SIGTERM or SIGINT ends it in order, a second one at once.
 pub fn main(config: Config) -> anyhow::Result<()> {
+    // Events are nobody else's business, wherever the data directory lies.
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
     let keys = Keys::settle(&config)?;
     raise_descriptor_limit();
     // One thread for HTTP in and out beats several on few cores (design, "The hot path").
@@ -59,13 +62,16 @@ pub fn main(config: Config) -> anyhow::Result<()> {
         let listener = TcpListener::bind(config.listen).await.with_context(|| {
             format!("listen: {} can't be bound; is another server running there?", config.listen)
         })?;
+        let bound = listener.local_addr().context("listen: the socket has no address")?;
+        let greeting = Greeting::new(&config, &keys, bound);
         let shutdown = CancellationToken::new();
         let signals = tokio::spawn(watch_signals(shutdown.clone())?);
         let parts = ServeParts { config, keys, listener, clock: Clock::system() };
         let outcome = run(parts, shutdown, |started| {
-            tracing::info!("listening at {}", started.public_url);
+            greeting.tell(&started.public_url, started.made_admin_key.as_deref());
         })
         .await;
+        greeting.end();
         signals.abort();
         outcome
     })
@@ -116,8 +122,8 @@ pub async fn run(
     let engine = start_engine(&config, &keys, store, clock, bound, &public_url).await?;
     let made_admin_key = make_admin_key(&engine, &keys).await?;
 
-    let state = ServerState::new(engine.clone());
-    let more = Router::new();
+    let state = ServerState::new(engine.clone(), config.body_limit_bytes);
+    let more = if config.is_dev { dev::router(engine.clone(), bound) } else { Router::new() };
     let router = api::router(state.clone(), more);
     started(Started { engine: engine.clone(), public_url, made_admin_key });
 

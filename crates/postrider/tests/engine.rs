@@ -96,7 +96,7 @@ async fn start(store: Arc<dyn Store>, clock: Clock) -> Engine {
         public_url: "http://127.0.0.1:8080".to_owned(),
         attempt_timeout: Duration::from_secs(5),
         webhooks_per_tenant_max: 10,
-        retention: Duration::from_secs(30 * 86_400),
+        retention: Duration::from_hours(30 * 24),
     })
     .await
     .unwrap()

@@ -1,6 +1,6 @@
 //! What the document says about the bodies that routes read and answer with by hand.
 //!
-//! Reading is strict and finds more than a schema can say ([`crate::http::json`]), so nothing is
+//! Reading is strict and finds more than a schema can say ([`crate::http::fields`]), so nothing is
 //! deserialised into these. A test holds them to what the routes read.
 
 use std::collections::BTreeMap;

@@ -1,7 +1,7 @@
 //! The API: what each route reads, asks of the engine, and answers.
 //!
 //! One file for each group of actions; [`router`] is the one table of routes, and the document
-//! that describes them is made from the same table. Reading is strict and by hand ([`crate::http::json`]);
+//! that describes them is made from the same table. Reading is strict and by hand ([`crate::http::fields`]);
 //! the input types that derive a schema exist for the document only, and a test holds both
 //! together.
 

@@ -7,7 +7,7 @@ use postrider_core::limits::LANE_CONCURRENCY_MAX;
 use postrider_core::schedule::{Jitter, RetrySchedule, ScheduleError};
 
 use crate::engine::{WantedState, WebhookDraft, WebhookPatch};
-use crate::http::json::{Fields, Given};
+use crate::http::fields::{Fields, Given};
 use crate::http::problem::{ApiError, Code};
 
 /// What a webhook's description may be long: a paragraph.

@@ -113,7 +113,7 @@ impl Child {
         while Instant::now() < until {
             thread::sleep(Duration::from_millis(200));
             let now = self.cpu().unwrap_or_default();
-            if now - last < Duration::from_millis(10) {
+            if now.saturating_sub(last) < Duration::from_millis(10) {
                 return;
             }
             last = now;

@@ -4,6 +4,8 @@
 //! for pooling, redirects, proxies and cookies, and a command wants none of them: a redirect must
 //! not carry the key elsewhere.
 
+use std::io;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,7 +15,8 @@ use http::{Method, Request, StatusCode};
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
-use rustls::pki_types::ServerName;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
@@ -21,7 +24,7 @@ use tokio_rustls::TlsConnector;
 
 use super::failure::{Failure, FailureKind};
 use super::output::printable;
-use super::server::{BaseUrl, Server};
+use super::server::Server;
 
 /// Until a connection stands, TLS included.
 const CONNECT_SECONDS: u64 = 10;
@@ -52,8 +55,10 @@ impl Server {
         json: Option<Vec<u8>>,
     ) -> Result<Answer, Failure> {
         let request = self.build(method, path, json)?;
+        let is_https = self.base.is_https;
+        let tls = is_https.then(|| tls_config(self.ca_file.as_deref())).transpose()?;
         let connect =
-            tokio::time::timeout(Duration::from_secs(CONNECT_SECONDS), connect(&self.base));
+            tokio::time::timeout(Duration::from_secs(CONNECT_SECONDS), connect(self, tls));
         let connection = connect
             .await
             .map_err(|_| self.unreachable(&format!("no connection within {CONNECT_SECONDS} s")))?
@@ -106,23 +111,37 @@ impl Server {
     }
 }
 
-async fn connect(base: &BaseUrl) -> std::io::Result<Box<dyn Connection>> {
+async fn connect(server: &Server, tls: Option<ClientConfig>) -> io::Result<Box<dyn Connection>> {
+    let base = &server.base;
     let tcp = TcpStream::connect((base.host.as_str(), base.port)).await?;
     tcp.set_nodelay(true)?;
-    if !base.is_https {
-        return Ok(Box::new(tcp));
-    }
-    let name = ServerName::try_from(base.host.clone()).map_err(std::io::Error::other)?;
-    let tls = TlsConnector::from(Arc::new(tls_config()?)).connect(name, tcp).await?;
-    Ok(Box::new(tls))
+    let Some(tls) = tls else { return Ok(Box::new(tcp)) };
+    let name = ServerName::try_from(base.host.clone()).map_err(io::Error::other)?;
+    Ok(Box::new(TlsConnector::from(Arc::new(tls)).connect(name, tcp).await?))
 }
 
-fn tls_config() -> std::io::Result<ClientConfig> {
-    let roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
+/// Trusts the public authorities, and those of a file besides.
+fn tls_config(ca_file: Option<&Path>) -> Result<ClientConfig, Failure> {
+    let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
+    if let Some(path) = ca_file {
+        let refuse = |why: &dyn std::fmt::Display| {
+            Failure::usage(format!("--ca-file {}: {why}", printable(&path.to_string_lossy())))
+                .hint("name a PEM file of certificates")
+        };
+        let certificates = CertificateDer::pem_file_iter(path).map_err(|error| refuse(&error))?;
+        let before = roots.len();
+        for certificate in certificates {
+            let certificate = certificate.map_err(|error| refuse(&error))?;
+            roots.add(certificate).map_err(|error| refuse(&error))?;
+        }
+        if roots.len() == before {
+            return Err(refuse(&"holds no certificate"));
+        }
+    }
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
-        .map_err(std::io::Error::other)?;
+        .map_err(|error| Failure::other(format!("TLS cannot be prepared: {error}")))?;
     Ok(config.with_root_certificates(roots).with_no_client_auth())
 }
 

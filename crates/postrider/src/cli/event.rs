@@ -173,13 +173,19 @@ async fn get(args: GetArgs) -> Result<(), Failure> {
 
 fn event_text(event: &Value) -> String {
     let mut text = details(event, &["id", "type", "timestamp", "matched", "data"]);
-    let list = |name: &str| event.get(name).and_then(Value::as_array).filter(|l| !l.is_empty());
-    if let Some(deliveries) = list("deliveries") {
+    let list = |parent: &str, name: &str| {
+        let list = event.get(parent).and_then(|parent| parent.get(name)).and_then(Value::as_array);
+        list.filter(|list| !list.is_empty())
+    };
+    if let Some(deliveries) = list("deliveries", "data") {
         let names = ["id", "webhook_id", "state", "attempts", "next_attempt_at"];
         let _ = write!(text, "\n{}", table_of(deliveries, &names));
     }
-    if let Some(considered) = list("explanation") {
-        let _ = write!(text, "\n{}", table_of(considered, &["webhook_id", "outcome", "reason"]));
+    if let Some(explanation) = event.get("explanation") {
+        let _ = write!(text, "\n{}\n", cell(explanation, "summary"));
+    }
+    if let Some(unmatched) = list("explanation", "unmatched_webhooks") {
+        let _ = write!(text, "\n{}", table_of(unmatched, &["webhook_id", "outcome", "text"]));
     }
     text
 }

@@ -27,6 +27,9 @@ pub(super) struct ServerArgs {
     /// Tenant to act for, with an admin key
     #[arg(long, env = "POSTRIDER_TENANT", value_name = "NAME")]
     tenant: Option<String>,
+    /// PEM file of an authority to trust besides the public ones
+    #[arg(long, env = "POSTRIDER_CA_FILE", value_name = "FILE")]
+    ca_file: Option<PathBuf>,
     /// Where a local `serve --dev` keeps its data
     #[arg(
         long,
@@ -43,6 +46,7 @@ pub(super) struct Server {
     pub(super) base: BaseUrl,
     pub(super) api_key: Option<String>,
     pub(super) tenant: Option<String>,
+    pub(super) ca_file: Option<PathBuf>,
 }
 
 /// `http` or `https`, a host and a port; nothing behind them.
@@ -80,7 +84,7 @@ impl ServerArgs {
             None => None,
         };
         let tenant = self.tenant.map(header_text).transpose()?;
-        Ok(Server { base, api_key, tenant })
+        Ok(Server { base, api_key, tenant, ca_file: self.ca_file })
     }
 
     fn dev_server(&self) -> Result<Option<BaseUrl>, Failure> {
@@ -173,6 +177,7 @@ mod tests {
             server: server.map(str::to_owned),
             api_key: api_key.map(str::to_owned),
             tenant: None,
+            ca_file: None,
             data_dir: dir.to_owned(),
         }
     }

@@ -58,8 +58,13 @@ pub const SETTINGS: &[Setting] = &[
 ];
 
 /// Variables of ours that are no settings of the server: the client's, and the file's.
-pub(super) const OTHER_VARIABLES: &[&str] =
-    &["POSTRIDER_CONFIG", "POSTRIDER_URL", "POSTRIDER_API_KEY", "POSTRIDER_TENANT"];
+pub(super) const OTHER_VARIABLES: &[&str] = &[
+    "POSTRIDER_CONFIG",
+    "POSTRIDER_URL",
+    "POSTRIDER_API_KEY",
+    "POSTRIDER_TENANT",
+    "POSTRIDER_CA_FILE",
+];
 
 impl Setting {
     pub fn variable(&self) -> String {

@@ -162,9 +162,12 @@ fn key_text(key: ApiKeyKey) -> String {
     fill_random(&mut secret);
     let id = key.to_string();
     let mut text = format!("{KEY_PREFIX}{}_", &id[ApiKeyKey::PREFIX.len()..]);
-    for byte in secret {
-        text.push_str(&format!("{byte:02x}"));
-    }
+    text.extend(
+        secret
+            .iter()
+            .flat_map(|byte| [byte >> 4, byte & 15])
+            .map(|digit| char::from(b"0123456789abcdef"[usize::from(digit)])),
+    );
     text
 }
 

@@ -136,7 +136,8 @@ impl Commits {
             queue.is_stopping = true;
             queue.unpark();
         }
-        if let Some(writer) = lock(&self.writer).take() {
+        let writer = lock(&self.writer).take();
+        if let Some(writer) = writer {
             // The thread ends after its queue; a panic in it was reported by the panic hook.
             let _ = tokio::task::spawn_blocking(move || writer.join()).await;
         }

@@ -2,10 +2,12 @@
 //!
 //! All decisions are the dispatcher's. This is the part that has a clock, tasks and a store.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use postrider_core::delivery::{CancelReason, Happening, HistoryEntry, Standing, Waiting};
 use postrider_core::dispatcher::{Claim, Dispatcher, DispatcherLimits, Effect, Input};
 use postrider_core::id::{DeliveryKey, EventKey, HistoryKey, UnixMs, WebhookKey};
@@ -158,7 +160,7 @@ impl Engine {
                 self.spawn(self.clone().attempt(delivery, event, waiting));
             }
             Effect::Record { delivery, was, what, standing } => {
-                self.record(delivery, was, what, standing)
+                self.record(delivery, was, what, standing);
             }
             Effect::Load { webhook, until, limit, except } => {
                 self.spawn(self.clone().load(DueQuery { webhook, until, limit, except }));
@@ -284,30 +286,18 @@ impl Engine {
     where
         F: Future<Output = ()> + Send + 'static,
     {
-        let work = run(self.clone());
+        let work = AssertUnwindSafe(run(self.clone())).catch_unwind();
         let shell = &self.inner.shell;
         let stopped = shell.stopped.clone();
         shell.tasks.spawn(async move {
-            let guard = EndProcessOnPanic;
             tokio::select! {
-                () = work => {}
+                ended = work => if ended.is_err() {
+                    tracing::error!("a loop of the engine panicked; ending the process so that it is restarted");
+                    std::process::exit(70);
+                },
                 () = stopped.cancelled() => {}
             }
-            std::mem::forget(guard);
         });
-    }
-}
-
-struct EndProcessOnPanic;
-
-impl Drop for EndProcessOnPanic {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            tracing::error!(
-                "a loop of the engine panicked; ending the process so that it is restarted"
-            );
-            std::process::exit(70);
-        }
     }
 }
 

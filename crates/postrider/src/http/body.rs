@@ -9,29 +9,30 @@ use http_body::Body as _;
 use http_body_util::BodyExt;
 
 use super::connection::BodyError;
-use super::limits::{BODY_BYTES_MAX, BODY_DISCARD_MAX, BODY_SMALL_BYTES};
+use super::limits::{BODY_DISCARD_MAX, BODY_SMALL_BYTES};
 use super::problem::{ApiError, Code};
 use super::state::ServerState;
 
-/// Reads all of a body of at most [`BODY_BYTES_MAX`]. A small one that came in one piece is not
+/// Reads all of a body of at most [`ServerState::body_bytes_max`]. A small one that came in one piece is not
 /// copied.
 pub(super) async fn read(
     state: &ServerState,
     headers: &HeaderMap,
     mut body: Body,
 ) -> Result<Bytes, ApiError> {
+    let bytes_max = state.body_bytes_max();
     let length = body.size_hint().exact();
-    if length.is_some_and(|length| length > BODY_BYTES_MAX as u64) {
-        return Err(refuse_too_large(headers, body, 0).await);
+    if length.is_some_and(|length| length > bytes_max as u64) {
+        return Err(refuse_too_large(headers, body, 0, bytes_max).await);
     }
     let Some(first) = next(&mut body).await? else {
         return Ok(Bytes::new());
     };
-    if body.is_end_stream() && first.len() <= BODY_BYTES_MAX {
+    if body.is_end_stream() && first.len() <= bytes_max {
         return Ok(first);
     }
     // a chunked one may turn out to be as long as any
-    let expected = length.and_then(|length| usize::try_from(length).ok()).unwrap_or(BODY_BYTES_MAX);
+    let expected = length.and_then(|length| usize::try_from(length).ok()).unwrap_or(bytes_max);
     let _room = match expected {
         ..=BODY_SMALL_BYTES => None,
         large => Some(state.reserve_body(large).ok_or_else(|| {
@@ -42,8 +43,8 @@ pub(super) async fn read(
     let mut all = BytesMut::with_capacity(length.map_or(first.len() * 2, |_| expected));
     all.extend_from_slice(&first);
     while let Some(more) = next(&mut body).await? {
-        if all.len() + more.len() > BODY_BYTES_MAX {
-            return Err(refuse_too_large(headers, body, all.len() + more.len()).await);
+        if all.len() + more.len() > bytes_max {
+            return Err(refuse_too_large(headers, body, all.len() + more.len(), bytes_max).await);
         }
         all.extend_from_slice(&more);
     }
@@ -74,7 +75,12 @@ fn refusal(error: &axum::Error) -> ApiError {
 }
 
 /// Reads what a client that doesn't wait for an answer has sent already, within reason.
-async fn refuse_too_large(headers: &HeaderMap, mut body: Body, read: usize) -> ApiError {
+async fn refuse_too_large(
+    headers: &HeaderMap,
+    mut body: Body,
+    read: usize,
+    bytes_max: usize,
+) -> ApiError {
     let rest = body.size_hint().lower();
     // reading would make hyper send `100 Continue`
     let waits = read == 0 && headers.contains_key(header::EXPECT);
@@ -89,6 +95,6 @@ async fn refuse_too_large(headers: &HeaderMap, mut body: Body, read: usize) -> A
     }
     ApiError::new(
         Code::BodyTooLarge,
-        format!("the body is longer than {BODY_BYTES_MAX} bytes; send less at once"),
+        format!("the body is longer than {bytes_max} bytes; send less at once"),
     )
 }

@@ -101,6 +101,8 @@ impl Watch {
     }
 
     pub(super) fn request_began(&self) {
+        // the last body may have ended in the moment in which it was found too slow
+        self.is_body_overdue.store(false, Ordering::Relaxed);
         self.body_bytes.store(0, Ordering::Relaxed);
         self.enter(Phase::Handling);
     }
@@ -126,7 +128,8 @@ impl Watch {
     }
 
     fn is_body_slow(&self, lasted: Duration, limits: &HttpLimits) -> bool {
-        let wanted = lasted.as_secs().saturating_mul(BODY_RATE_MIN_BYTES_PER_S).max(1);
+        let lasted_ms = u64::try_from(lasted.as_millis()).unwrap_or(u64::MAX);
+        let wanted = lasted_ms.saturating_mul(BODY_RATE_MIN_BYTES_PER_S) / 1_000;
         lasted > limits.body_timeout
             || (lasted > limits.body_grace && self.body_bytes.load(Ordering::Relaxed) < wanted)
     }

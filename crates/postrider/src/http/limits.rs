@@ -28,7 +28,7 @@ pub const HEAD_BYTES_MAX: usize = 128 << 10;
 /// A request's target. What clients, proxies and logs bear in practice.
 pub const URI_BYTES_MAX: usize = 8 << 10;
 /// A request's body.
-pub const BODY_BYTES_MAX: usize = 1 << 20;
+pub const BODY_BYTES_MAX_DEFAULT: usize = 1 << 20;
 /// Of a body that is too long, this much is read and thrown away, so that a client that sends
 /// before it reads gets to see the 413 instead of a reset connection.
 pub const BODY_DISCARD_MAX: usize = 4 << 20;

@@ -19,15 +19,17 @@ struct Inner {
     wrong_keys: WrongKeys,
     is_ready: AtomicBool,
     bodies_bytes: AtomicUsize,
+    body_bytes_max: usize,
 }
 
 impl ServerState {
-    /// Ready from the start.
-    pub fn new(engine: Engine) -> Self {
+    /// Ready from the start. Bodies longer than `body_bytes_max` are refused.
+    pub fn new(engine: Engine, body_bytes_max: usize) -> Self {
         let inner = Inner {
             wrong_keys: WrongKeys::default(),
             is_ready: AtomicBool::new(true),
             bodies_bytes: AtomicUsize::new(0),
+            body_bytes_max,
         };
         Self { engine, inner: Arc::new(inner) }
     }
@@ -40,6 +42,10 @@ impl ServerState {
     /// See [`Self::is_ready`].
     pub fn set_ready(&self, is_ready: bool) {
         self.inner.is_ready.store(is_ready, Ordering::Relaxed);
+    }
+
+    pub(super) fn body_bytes_max(&self) -> usize {
+        self.inner.body_bytes_max
     }
 
     pub(super) fn wrong_keys(&self) -> &WrongKeys {

@@ -1,4 +1,4 @@
-//! The format for people: `12:34:56.789 → code.generated http://… 200 12 ms`.
+//! The format for people: `12:34:56.789 → code.generated wh_… 200 12 ms`.
 
 use std::fmt::{self, Write as _};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -53,14 +53,12 @@ impl Pretty {
         let field = |name: &str| fields.get(name).map(printable);
         let outcome = match (field("status"), field("error")) {
             (Some(status), _) if status.starts_with('2') => self.paint(GREEN, &status),
-            (Some(status), _) if status != "0" => self.paint(RED, &status),
+            (Some(status), _) => self.paint(RED, &status),
             (_, Some(error)) => self.paint(RED, &error),
             _ => self.paint(RED, "failed"),
         };
         let mut line = "→".to_owned();
-        let what = field("type").or_else(|| field("event"));
-        let place = field("url").or_else(|| field("webhook"));
-        for part in [what, place, Some(outcome)].into_iter().flatten() {
+        for part in [field("event"), field("webhook"), Some(outcome)].into_iter().flatten() {
             let _ = write!(line, " {part}");
         }
         if let Some(ms) = field("ms") {
@@ -132,27 +130,14 @@ mod tests {
     #[test]
     fn an_attempt_is_one_line() {
         let plain = Pretty { is_coloured: false };
-        let first = [
-            ("type", "code.generated"),
-            ("url", "http://a/b"),
-            ("status", "200"),
-            ("ms", "12"),
-            ("attempt", "1"),
-        ];
-        assert_eq!(plain.attempt_line(&fields(&first)), "→ code.generated http://a/b 200 12 ms");
-        let later = [
-            ("event", "evt_1"),
-            ("webhook", "wh_1"),
-            ("error", "timeout"),
-            ("ms", "15000"),
-            ("attempt", "2"),
-        ];
-        assert_eq!(
-            plain.attempt_line(&fields(&later)),
-            "→ evt_1 wh_1 timeout 15000 ms (attempt 2)"
-        );
-        let hostile = [("type", "a\u{1b}[2J"), ("status", "500")];
-        assert_eq!(plain.attempt_line(&fields(&hostile)), "→ a\\u{1b}[2J 500");
+        let what = [("event", "code.generated"), ("webhook", "wh_1")];
+        let line = |more: &[_]| plain.attempt_line(&fields(&[&what[..], more].concat()));
+        let first = [("status", "200"), ("ms", "12"), ("attempt", "1")];
+        assert_eq!(line(&first), "→ code.generated wh_1 200 12 ms");
+        let later = [("error", "Timeout"), ("ms", "15000"), ("attempt", "2")];
+        assert_eq!(line(&later), "→ code.generated wh_1 Timeout 15000 ms (attempt 2)");
+        let hostile = fields(&[("event", "a\u{1b}[2J"), ("status", "500")]);
+        assert_eq!(plain.attempt_line(&hostile), "→ a\\u{1b}[2J 500");
     }
 
     #[test]

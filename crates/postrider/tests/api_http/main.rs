@@ -1,0 +1,11 @@
+//! The API over real TCP: its routes, its isolation, its connections, and hostile requests.
+
+#![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
+mod connections;
+mod document;
+mod hostile;
+mod isolation;
+mod routes;
+mod support;
+mod table;
