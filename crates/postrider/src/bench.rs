@@ -81,10 +81,18 @@ struct Figures {
 pub fn main(args: &BenchArgs) -> anyhow::Result<()> {
     let mut all = Vec::new();
     for &connections in &args.connections {
-        let server = median(args, || measure(args, connections, Kind::Server))?;
+        // In turn, round by round, so that whatever else the machine does falls on both.
+        let (mut server, mut forward) = (Vec::new(), Vec::new());
+        for _ in 0..args.rounds.max(1) {
+            server.push(measure(args, connections, Kind::Server)?);
+            if args.compare.is_some() {
+                forward.push(measure(args, connections, Kind::Forwarder)?);
+            }
+        }
+        let server = median(server);
+        let forward = if forward.is_empty() { None } else { Some(median(forward)) };
         show(args, &server);
-        if args.compare.is_some() {
-            let forward = median(args, || measure(args, connections, Kind::Forwarder))?;
+        if let Some(forward) = forward {
             show(args, &forward);
             if !args.json {
                 say(&format!(
@@ -108,14 +116,10 @@ pub fn forward(args: &ForwardArgs) -> anyhow::Result<()> {
     forward::main(args.to, args.fan_out)
 }
 
-fn median(
-    args: &BenchArgs,
-    measure: impl Fn() -> anyhow::Result<Figures>,
-) -> anyhow::Result<Figures> {
-    let mut rounds =
-        (0..args.rounds.max(1)).map(|_| measure()).collect::<anyhow::Result<Vec<_>>>()?;
+/// The middle one by CPU; `rounds` holds at least one.
+fn median(mut rounds: Vec<Figures>) -> Figures {
     rounds.sort_by(|a, b| a.cpu_s_per_1000.total_cmp(&b.cpu_s_per_1000));
-    Ok(rounds.swap_remove(rounds.len() / 2))
+    rounds.swap_remove(rounds.len() / 2)
 }
 
 fn measure(args: &BenchArgs, connections: usize, kind: Kind) -> anyhow::Result<Figures> {
