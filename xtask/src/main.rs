@@ -1,1 +1,53 @@
-fn main() {}
+//! Repository chores, run as `cargo xtask COMMAND`.
+//!
+//! Each command works from a fresh clone on a machine with Rust and Debian's package manager.
+
+mod environment;
+mod program;
+mod tally;
+mod test;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+
+const USAGE: &str = "\
+usage: cargo xtask test [FILTER]   install what the tests need, then run every check and test;
+                                   with FILTER only the tests whose names contain it
+       cargo xtask prepare         install what the tests need, and no more";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let done = match arguments[..] {
+        ["prepare"] => repository().and_then(|root| environment::prepare(&root)).map(|()| true),
+        ["test"] => repository().and_then(|root| test::run(&root, None)),
+        ["test", filter] if !filter.starts_with('-') => {
+            repository().and_then(|root| test::run(&root, Some(filter)))
+        }
+        _ => {
+            eprintln!("{USAGE}");
+            return ExitCode::from(2);
+        }
+    };
+    match done {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The workspace that this xtask was built from.
+fn repository() -> anyhow::Result<PathBuf> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("xtask lies in no folder")?;
+    anyhow::ensure!(
+        root.join("Cargo.toml").is_file(),
+        "{} is gone; run `cargo xtask` from the repository's present place",
+        root.display()
+    );
+    Ok(root.to_owned())
+}

@@ -1,0 +1,109 @@
+//! `cargo xtask test`: every check and every test, and one line that says how many.
+//!
+//! All steps share one target folder and one profile, so that nothing is compiled twice but what
+//! clippy's own pass needs.
+
+use std::io::Write as _;
+use std::path::Path;
+use std::process::Command;
+use std::time::Instant;
+
+use crate::environment;
+use crate::program::{self, Ended};
+use crate::tally::{Counted, Tally, libtest, nextest};
+
+/// Runs everything, or with a filter only the tests whose names contain it. `false` when
+/// anything failed or nothing ran.
+pub(crate) fn run(root: &Path, filter: Option<&str>) -> anyhow::Result<bool> {
+    let mut run = Run { root, tally: Tally::default() };
+    let prepared = timed("what the tests need", || environment::prepare(root));
+    if let Err(error) = &prepared {
+        eprintln!("xtask: {error:#}");
+        run.tally.step("what the tests need", false);
+    }
+    if filter.is_none() {
+        run.step("rustfmt", &["fmt", "--all", "--check"]);
+        let clippy = ["--workspace", "--all-targets", "--", "-D", "warnings"];
+        run.step("clippy", &[&["clippy", "--locked"], &clippy[..]].concat());
+    }
+    if prepared.is_ok() {
+        run.tests(filter);
+    }
+    run.conclude()
+}
+
+struct Run<'a> {
+    root: &'a Path,
+    tally: Tally,
+}
+
+impl Run<'_> {
+    /// A cargo command that passes or fails as a whole.
+    fn step(&mut self, name: &str, arguments: &[&str]) -> bool {
+        let ended = timed(name, || program::run(program::cargo(self.root).args(arguments)));
+        let is_success = is_success(name, ended).is_some_and(|ended| ended.is_success);
+        self.tally.step(name, is_success);
+        is_success
+    }
+
+    /// A cargo command that runs tests.
+    fn counted(&mut self, name: &str, arguments: &[&str], count: fn(&[String]) -> Counted) {
+        let ended = timed(name, || program::run(program::cargo(self.root).args(arguments)));
+        let (is_success, lines) = match is_success(name, ended) {
+            Some(ended) => (ended.is_success, ended.lines),
+            None => (false, Vec::new()),
+        };
+        self.tally.tests(name, is_success, count(&lines));
+    }
+
+    fn tests(&mut self, filter: Option<&str>) {
+        let has_nextest =
+            program::output(Command::new("cargo").args(["nextest", "--version"])).is_some();
+        let filter: Vec<&str> = filter.into_iter().collect();
+        let workspace = ["--workspace", "--locked"];
+        // lib, bins, tests and examples, as both runners take them without doc tests
+        let targets = ["--lib", "--bins", "--tests", "--examples"];
+        let build = if has_nextest { &["nextest", "run"][..] } else { &["test"] };
+        if !self.step("build of the tests", &[build, &workspace, &targets, &["--no-run"]].concat())
+        {
+            return;
+        }
+        if has_nextest {
+            let rest = ["--no-fail-fast", "--no-tests=pass"];
+            let arguments = [&["nextest", "run"], &workspace[..], &targets, &rest, &filter];
+            self.counted("tests", &arguments.concat(), nextest);
+        } else {
+            let rest = ["--no-fail-fast"];
+            let arguments = [&["test"], &workspace[..], &targets, &rest, &filter];
+            self.counted("tests", &arguments.concat(), libtest);
+        }
+        let rest = ["--doc", "--no-fail-fast"];
+        self.counted("doc tests", &[&["test"], &workspace[..], &rest, &filter].concat(), libtest);
+    }
+
+    fn conclude(self) -> anyhow::Result<bool> {
+        if !self.tally.failures.is_empty() {
+            eprintln!("\nFailed:");
+            for name in &self.tally.failures {
+                eprintln!("  {name}");
+            }
+        }
+        let mut out = std::io::stdout().lock();
+        writeln!(out, "{} passed, {} failed", self.tally.passed, self.tally.failed())?;
+        out.flush()?;
+        Ok(self.tally.is_success())
+    }
+}
+
+fn is_success(name: &str, ended: anyhow::Result<Ended>) -> Option<Ended> {
+    ended.inspect_err(|error| eprintln!("xtask: {name}: {error:#}")).ok()
+}
+
+/// Announces a step, and says how long it took.
+fn timed<T>(name: &str, step: impl FnOnce() -> T) -> T {
+    eprintln!("\n== {name}");
+    let start = Instant::now();
+    let done = step();
+    eprintln!("== {name}: {:.1} s", start.elapsed().as_secs_f64());
+    done
+}
