@@ -64,14 +64,16 @@ fn programs() -> anyhow::Result<()> {
     if missing.is_empty() {
         return Ok(());
     }
-    let packages: Vec<&str> = missing.iter().flat_map(|program| program.packages).copied().collect();
+    let packages: Vec<&str> =
+        missing.iter().flat_map(|program| program.packages).copied().collect();
     let names: Vec<&str> = missing.iter().map(|program| program.name).collect();
     let (names, list) = (names.join(", "), packages.join(" "));
     eprintln!("missing: {names}; installing {list}");
-    apt(&["update"]).and_then(|()| {
-        apt(&[&["install", "--yes", "--no-install-recommends"], &packages[..]].concat())
-    })
-    .with_context(|| format!("the tests need {names}; install it by hand (Debian: {list})"))?;
+    apt(&["update"])
+        .and_then(|()| {
+            apt(&[&["install", "--yes", "--no-install-recommends"], &packages[..]].concat())
+        })
+        .with_context(|| format!("the tests need {names}; install it by hand (Debian: {list})"))?;
     for program in missing {
         ensure!(
             (program.is_there)(),
