@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 
 const MINUTE_MS: i64 = 60_000;
 const HOUR_MS: i64 = 60 * MINUTE_MS;
-const DAY: Duration = Duration::from_secs(86_400);
+const DAY: Duration = Duration::from_hours(24);
 /// What may lie between the end of an attempt and the moment that its end is read off the clock.
 const READING_MS: i64 = 2_000;
 /// Real time that passes meanwhile must not make an attempt due.

@@ -1,6 +1,6 @@
 //! One attempt, as a pipeline: build the request, sign it, send it, say how it ended.
 
-use std::panic::AssertUnwindSafe;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -23,6 +23,18 @@ const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const AGENT: HeaderValue =
     HeaderValue::from_static(concat!("Postrider/", env!("CARGO_PKG_VERSION")));
 
+/// A request, and the signing headers in it.
+type Built = (Request, Vec<(String, String)>);
+
+/// An attempt whose request is ready to be sent, or could not be built.
+struct Started {
+    delivery: DeliveryKey,
+    event: Arc<Event>,
+    waiting: Waiting,
+    started_at: UnixMs,
+    built: Result<Built, Unbuilt>,
+}
+
 /// A request could not be built.
 struct Unbuilt {
     class: ErrorClass,
@@ -30,14 +42,33 @@ struct Unbuilt {
 }
 
 impl Engine {
-    /// Makes one attempt and tells the dispatcher how it ended, whatever happens.
-    pub(super) async fn attempt(self, delivery: DeliveryKey, event: Arc<Event>, waiting: Waiting) {
+    /// Starts an attempt: its request is built and signed at once, with the webhook as it is now.
+    ///
+    /// Not in the attempt's own task, which runs a little later: by then the webhook may have been
+    /// changed, disabled or deleted, and that acknowledged.
+    pub(super) fn start_attempt(
+        &self,
+        delivery: DeliveryKey,
+        event: Arc<Event>,
+        waiting: Waiting,
+    ) -> impl Future<Output = ()> + Send + 'static {
         let started_at = self.now();
-        let made = AssertUnwindSafe(self.make(delivery, &event, started_at)).catch_unwind().await;
-        let (sent, signed_headers) = made.unwrap_or_else(|_| {
-            let detail = "a fault of the server itself; its log says more".to_owned();
-            (broke(ErrorClass::Internal, detail), Vec::new())
-        });
+        let build = AssertUnwindSafe(|| self.request(delivery, &event, started_at));
+        let built = catch_unwind(build).unwrap_or_else(|_| Err(panicked()));
+        self.clone().attempt(Started { delivery, event, waiting, started_at, built })
+    }
+
+    /// Makes one attempt and tells the dispatcher how it ended, whatever happens.
+    async fn attempt(self, started: Started) {
+        let Started { delivery, event, waiting, started_at, built } = started;
+        let (sent, signed_headers) = match built {
+            Ok((request, signed_headers)) => {
+                let sent = AssertUnwindSafe(self.inner.parts.sender.send(request));
+                let sent = sent.catch_unwind().await;
+                (sent.unwrap_or_else(|_| broke(panicked())), signed_headers)
+            }
+            Err(unbuilt) => (broke(unbuilt), Vec::new()),
+        };
         let ended_at = self.now();
         let retry_after = match sent.result.status() {
             Some(429 | 503) => sent.retry_after.and_then(|text| RetryAfter::parse(&text, ended_at)),
@@ -63,27 +94,13 @@ impl Engine {
         self.tell(Input::AttemptEnded { delivery, ended });
     }
 
-    async fn make(
-        &self,
-        delivery: DeliveryKey,
-        event: &Event,
-        now: UnixMs,
-    ) -> (Sent, Vec<(String, String)>) {
-        match self.request(delivery, event, now) {
-            Ok((request, signed_headers)) => {
-                (self.inner.parts.sender.send(request).await, signed_headers)
-            }
-            Err(unbuilt) => (broke(unbuilt.class, unbuilt.detail), Vec::new()),
-        }
-    }
-
     /// Builds and signs the request with the webhook as it is now.
     fn request(
         &self,
         delivery: DeliveryKey,
         event: &Event,
         now_ms: UnixMs,
-    ) -> Result<(Request, Vec<(String, String)>), Unbuilt> {
+    ) -> Result<Built, Unbuilt> {
         let internal = |detail: String| Unbuilt { class: ErrorClass::Internal, detail };
         let live = self
             .inner
@@ -145,8 +162,15 @@ fn headers(
     Ok(headers)
 }
 
+/// What is recorded when a panic was caught.
+fn panicked() -> Unbuilt {
+    let detail = "a fault of the server itself; its log says more".to_owned();
+    Unbuilt { class: ErrorClass::Internal, detail }
+}
+
 /// What is recorded of an attempt that came to no request.
-fn broke(class: ErrorClass, detail: String) -> Sent {
+fn broke(unbuilt: Unbuilt) -> Sent {
+    let Unbuilt { class, detail } = unbuilt;
     Sent {
         timing: Timing::default(),
         address: None,

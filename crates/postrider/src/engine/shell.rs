@@ -157,7 +157,7 @@ impl Engine {
     fn perform(&self, effect: Effect) {
         match effect {
             Effect::Start { delivery, event, waiting } => {
-                self.spawn(self.clone().attempt(delivery, event, waiting));
+                self.spawn(self.start_attempt(delivery, event, waiting));
             }
             Effect::Record { delivery, was, what, standing } => {
                 self.record(delivery, was, what, standing);

@@ -26,13 +26,13 @@ pub(crate) async fn until<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T
             }
         }
     };
-    match tokio::time::timeout(PATIENCE, found).await {
-        Ok(found) => found,
-        Err(_) => panic!("waited in vain: {what}"),
-    }
+    let Ok(found) = tokio::time::timeout(PATIENCE, found).await else {
+        panic!("waited in vain: {what}");
+    };
+    found
 }
 
-/// Numbers that look random and come again from the same seed (SplitMix64).
+/// Numbers that look random and come again from the same seed (`SplitMix64`).
 pub(crate) struct Random(u64);
 
 impl Random {

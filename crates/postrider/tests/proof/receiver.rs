@@ -58,9 +58,11 @@ pub(crate) struct Receiver {
     accepting: AbortHandle,
 }
 
+type Decide = Box<dyn FnMut(&Request) -> Reply + Send>;
+
 struct Shared {
     requests: Mutex<Vec<Arc<Request>>>,
-    decide: Mutex<Box<dyn FnMut(&Request) -> Reply + Send>>,
+    decide: Mutex<Decide>,
     came: Notify,
     released: watch::Sender<bool>,
     /// Of replies without end.
@@ -170,10 +172,10 @@ impl Receiver {
                 came.await;
             }
         };
-        match tokio::time::timeout(PATIENCE, enough).await {
-            Ok(requests) => requests,
-            Err(_) => panic!("waited in vain; {} requests have come", self.count()),
-        }
+        let Ok(requests) = tokio::time::timeout(PATIENCE, enough).await else {
+            panic!("waited in vain; {} requests have come", self.count());
+        };
+        requests
     }
 }
 
@@ -264,8 +266,7 @@ async fn perform(stream: &mut BufReader<TcpStream>, reply: Reply, shared: &Share
         }
         Reply::Silent => {
             // ends when the other side closes
-            stream.read(&mut [0]).await.ok()?;
-            None
+            stream.read_u8().await.ok().and(None)
         }
     }
 }

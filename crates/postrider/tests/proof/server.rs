@@ -11,6 +11,8 @@ use postrider::clock::Clock;
 use postrider::config::{Config, Keys, Sources};
 use postrider::engine::Engine;
 use postrider::serve::{ServeParts, run};
+use postrider_core::delivery::HistoryEntry;
+use postrider_core::id::{Key as _, WebhookKey};
 use postrider_store::Counts;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
@@ -63,6 +65,12 @@ impl Server {
     /// The store's count of deliveries by how they stand.
     pub(crate) async fn counts(&self) -> Counts {
         self.engine.store().counts().await.unwrap()
+    }
+
+    /// Everything that happened to the deliveries of a webhook, deleted or not.
+    pub(crate) async fn history(&self, webhook: &str) -> Vec<HistoryEntry> {
+        let webhook = WebhookKey::parse(webhook).unwrap();
+        self.engine.store().history_of_webhook(webhook, None, usize::MAX >> 8).await.unwrap()
     }
 
     /// Waits until so many deliveries are pending.
