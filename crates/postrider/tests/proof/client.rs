@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 
-use super::until;
+use super::{LOOK_EVERY, until};
 
 /// The admin key that servers under proof are given.
 pub(crate) const ADMIN_KEY: &str = "proof-admin-key-0123456789abcdef";
@@ -41,6 +41,17 @@ impl Line {
         let stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;
         Ok(Self { stream: BufReader::new(stream) })
+    }
+
+    /// Tries again until the server listens.
+    pub(crate) async fn open_once_reachable(address: SocketAddr) -> Self {
+        let mut looks = tokio::time::interval(LOOK_EVERY);
+        loop {
+            looks.tick().await;
+            if let Ok(line) = Self::open(address).await {
+                return line;
+            }
+        }
     }
 
     /// Fails when the connection breaks before the whole answer is there.

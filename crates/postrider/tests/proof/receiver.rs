@@ -69,6 +69,7 @@ struct Shared {
     written_bytes: AtomicU64,
     /// Requests taken and not answered yet.
     unanswered: AtomicUsize,
+    connections: AtomicUsize,
 }
 
 impl Request {
@@ -99,6 +100,7 @@ impl Receiver {
             released: watch::Sender::new(false),
             written_bytes: AtomicU64::new(0),
             unanswered: AtomicUsize::new(0),
+            connections: AtomicUsize::new(0),
         });
         let accepting = tokio::spawn({
             let shared = shared.clone();
@@ -106,7 +108,12 @@ impl Receiver {
                 let mut connections = tokio::task::JoinSet::new();
                 loop {
                     let (stream, _) = listener.accept().await.unwrap();
-                    connections.spawn(converse(stream, shared.clone()));
+                    shared.connections.fetch_add(1, Ordering::SeqCst);
+                    let shared = shared.clone();
+                    connections.spawn(async move {
+                        converse(stream, &shared).await;
+                        shared.connections.fetch_sub(1, Ordering::SeqCst);
+                    });
                     while connections.try_join_next().is_some() {}
                 }
             }
@@ -149,6 +156,11 @@ impl Receiver {
         self.shared.unanswered.load(Ordering::SeqCst)
     }
 
+    /// How many connections are open.
+    pub(crate) fn connections(&self) -> usize {
+        self.shared.connections.load(Ordering::SeqCst)
+    }
+
     /// The `number`th request, counted from 1, once it has come.
     pub(crate) async fn request(&self, number: usize) -> Arc<Request> {
         let requests = self.until(|requests| requests.len() >= number).await;
@@ -186,7 +198,7 @@ impl Drop for Receiver {
 }
 
 /// Takes requests from a connection until it breaks.
-async fn converse(stream: TcpStream, shared: Arc<Shared>) {
+async fn converse(stream: TcpStream, shared: &Shared) {
     // fails only on a connection that is gone already
     let _ = stream.set_nodelay(true);
     let mut stream = BufReader::new(stream);
@@ -195,7 +207,7 @@ async fn converse(stream: TcpStream, shared: Arc<Shared>) {
         shared.unanswered.fetch_add(1, Ordering::SeqCst);
         shared.requests.lock().unwrap().push(Arc::new(request));
         shared.came.notify_waiters();
-        let is_kept = perform(&mut stream, reply, &shared).await;
+        let is_kept = perform(&mut stream, reply, shared).await;
         shared.unanswered.fetch_sub(1, Ordering::SeqCst);
         if is_kept.is_none() {
             return;
