@@ -34,12 +34,12 @@ const SCHEDULING: Duration = Duration::from_millis(50);
 /// When a life of the server ends.
 #[derive(Clone, Copy, Debug)]
 enum Moment {
-    /// So long after the process was started; it may not listen yet.
-    AfterStart(Duration),
+    /// So long after the process was started, whether it listens or not.
+    StartedFor(Duration),
     /// So long after it listens.
-    AfterListening(Duration),
+    ListenedFor(Duration),
     /// Right after so many events were answered 202.
-    AfterAnswers(u64),
+    Answered(u64),
 }
 
 /// What the publishers know.
@@ -77,9 +77,9 @@ struct Kill {
 impl Moment {
     fn draw(random: &mut Random) -> Self {
         match random.below(5) {
-            0 => Self::AfterStart(Duration::from_micros(random.below(100_000))),
-            1 | 2 => Self::AfterListening(Duration::from_micros(random.below(300_000))),
-            _ => Self::AfterAnswers(1 + random.below(300)),
+            0 => Self::StartedFor(Duration::from_micros(random.below(100_000))),
+            1 | 2 => Self::ListenedFor(Duration::from_micros(random.below(300_000))),
+            _ => Self::Answered(1 + random.below(300)),
         }
     }
 }
@@ -162,8 +162,8 @@ async fn kill_9_at_fifty_moments_loses_nothing_and_repeats_only_what_was_in_flig
     let stored = api.all("/v1/events").await;
     let ids: BTreeSet<&str> = stored.iter().map(|event| event["id"].as_str().unwrap()).collect();
     assert_eq!(ids.len(), stored.len(), "seed {seed}: an id is listed twice");
-    let lost = accepted.iter().filter(|event| !ids.contains(event.id.as_str())).count();
-    assert_eq!(lost, 0, "seed {seed}: events answered 202 are gone");
+    let gone = accepted.iter().filter(|event| !ids.contains(event.id.as_str())).count();
+    assert_eq!(gone, 0, "seed {seed}: events answered 202 are gone");
     let delivered = |requests: &[Arc<Request>]| {
         let came: BTreeSet<&str> = requests.iter().map(|request| request.id()).collect();
         ids.is_subset(&came)
@@ -204,15 +204,15 @@ async fn live_and_die(
 ) -> Kill {
     ledger.slowest_us.store(0, Ordering::SeqCst);
     let process = match moment {
-        Moment::AfterStart(_) => Process::start(data_dir, api.address, &[]),
-        Moment::AfterListening(_) | Moment::AfterAnswers(_) => {
+        Moment::StartedFor(_) => Process::start(data_dir, api.address, &[]),
+        Moment::ListenedFor(_) | Moment::Answered(_) => {
             Process::start_reachable(data_dir, api.address, &[]).await
         }
     };
     match moment {
         // the random moment itself; nothing is waited for
-        Moment::AfterStart(time) | Moment::AfterListening(time) => tokio::time::sleep(time).await,
-        Moment::AfterAnswers(count) => {
+        Moment::StartedFor(time) | Moment::ListenedFor(time) => tokio::time::sleep(time).await,
+        Moment::Answered(count) => {
             let mut answered = ledger.answered.subscribe();
             let enough = *answered.borrow() + count;
             let waited = answered.wait_for(|now| *now >= enough);
@@ -251,6 +251,7 @@ fn no_event_is_stored_twice(accepted: &[Accepted], requests: &[Arc<Request>], se
 /// An outcome waits at most [`OUTCOMES_WAIT`] for company, then for the commit that runs, then for
 /// its own; so every request that comes again came for the first time within the window before
 /// the kill that ended its life, and never twice in one life.
+#[expect(clippy::print_stdout, reason = "the figures of the proof")]
 fn only_what_was_in_flight_is_sent_again(
     requests: &[Arc<Request>],
     kills: &[Kill],

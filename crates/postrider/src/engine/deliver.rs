@@ -27,11 +27,11 @@ const AGENT: HeaderValue =
 type Built = (Request, Vec<(String, String)>);
 
 /// An attempt whose request is ready to be sent, or could not be built.
-struct Started {
+struct Beginning {
     delivery: DeliveryKey,
     event: Arc<Event>,
     waiting: Waiting,
-    started_at: UnixMs,
+    at: UnixMs,
     built: Result<Built, Unbuilt>,
 }
 
@@ -53,14 +53,14 @@ impl Engine {
         waiting: Waiting,
     ) -> impl Future<Output = ()> + Send + 'static {
         let started_at = self.now();
-        let build = AssertUnwindSafe(|| self.request(delivery, &event, started_at));
-        let built = catch_unwind(build).unwrap_or_else(|_| Err(panicked()));
-        self.clone().attempt(Started { delivery, event, waiting, started_at, built })
+        let request = AssertUnwindSafe(|| self.request(delivery, &event, started_at));
+        let built = catch_unwind(request).unwrap_or_else(|_| Err(panicked()));
+        self.clone().attempt(Beginning { delivery, event, waiting, at: started_at, built })
     }
 
     /// Makes one attempt and tells the dispatcher how it ended, whatever happens.
-    async fn attempt(self, started: Started) {
-        let Started { delivery, event, waiting, started_at, built } = started;
+    async fn attempt(self, beginning: Beginning) {
+        let Beginning { delivery, event, waiting, at: started_at, built } = beginning;
         let (sent, signed_headers) = match built {
             Ok((request, signed_headers)) => {
                 let sent = AssertUnwindSafe(self.inner.parts.sender.send(request));
