@@ -103,8 +103,8 @@ impl Builder {
                 success(delivery, at, &mut self.keys)
             });
             let records = records.collect();
-            self.store.commit(Batch { accepts, records: Vec::new() }).await.unwrap();
-            self.store.commit(Batch { accepts: Vec::new(), records }).await.unwrap();
+            self.store.commit(&Batch { accepts, records: Vec::new() }).await.unwrap();
+            self.store.commit(&Batch { accepts: Vec::new(), records }).await.unwrap();
         }
     }
 
@@ -114,7 +114,7 @@ impl Builder {
         for _ in 0..deliveries / WEBHOOKS / COMMIT {
             let at = now_ms();
             let accepts = (0..COMMIT).map(|_| self.accept(at, &matching)).collect();
-            self.store.commit(Batch { accepts, records: Vec::new() }).await.unwrap();
+            self.store.commit(&Batch { accepts, records: Vec::new() }).await.unwrap();
         }
     }
 }

@@ -84,6 +84,7 @@ impl Process {
     pub(crate) fn kill(mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
+        self.last_words();
     }
 
     pub(crate) fn terminate(&self) {
@@ -95,10 +96,17 @@ impl Process {
     pub(crate) async fn ended(mut self) -> (ExitStatus, String) {
         let look = async || self.child.try_wait().unwrap();
         let status = until("the server ends", look).await;
+        (status, self.last_words())
+    }
+
+    /// Everything that an ended process said; there was no panic in it.
+    fn last_words(&mut self) -> String {
         for reader in self.readers.drain(..) {
             reader.join().unwrap();
         }
-        (status, self.log())
+        let log = self.log();
+        assert!(!log.contains("panicked"), "{log}");
+        log
     }
 
     /// A figure of `/proc/PID/status`, in KiB.
