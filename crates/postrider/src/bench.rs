@@ -20,6 +20,9 @@ use self::load::Load;
 use self::process::{Child, Kind};
 use self::receiver::Receiver;
 
+/// Requests to the receiver at once, over all webhooks: what keeps both sides busy without
+/// letting the latency run away.
+const CONCURRENCY: usize = 128;
 /// Deliveries that must have arrived before the clock of a phase may stop, at the most this late.
 const ARRIVAL_TIMEOUT: Duration = Duration::from_mins(1);
 

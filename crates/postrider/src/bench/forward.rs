@@ -19,10 +19,8 @@ use postrider_signature::{Content, Secret, SigningProfile, sign};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 
+use super::CONCURRENCY;
 use crate::clock::Clock;
-
-/// As many as the benchmark's webhooks have.
-const CONCURRENCY: usize = 128;
 
 struct Forwarder {
     to: SocketAddr,
@@ -48,7 +46,7 @@ pub(super) fn main(to: SocketAddr, fan_out: usize) -> anyhow::Result<()> {
         profile,
         secret,
         idle: Mutex::default(),
-        permits: Arc::new(Semaphore::new(CONCURRENCY * fan_out)),
+        permits: Arc::new(Semaphore::new(CONCURRENCY)),
         clock: Clock::system(),
     });
     std::thread::spawn(|| {

@@ -41,8 +41,14 @@ impl Load {
 }
 
 /// Registers a webhook for everything at `receiver`.
-pub(super) fn register(server: SocketAddr, key: &str, receiver: SocketAddr) -> anyhow::Result<()> {
-    let body = format!(r#"{{"url":"http://{receiver}/","events":["*"],"concurrency":128}}"#);
+pub(super) fn register(
+    server: SocketAddr,
+    key: &str,
+    receiver: SocketAddr,
+    concurrency: usize,
+) -> anyhow::Result<()> {
+    let body =
+        format!(r#"{{"url":"http://{receiver}/","events":["*"],"concurrency":{concurrency}}}"#);
     let request = request("/v1/webhooks", server, key, &body);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {

@@ -73,7 +73,12 @@ impl Child {
         let child = Self { process, _stdin: stdin, address, key: key.to_owned(), log, data_dir };
         if kind == Kind::Server {
             for _ in 0..fan_out {
-                super::load::register(address, key, receiver)?;
+                super::load::register(
+                    address,
+                    key,
+                    receiver,
+                    super::CONCURRENCY.div_ceil(fan_out),
+                )?;
             }
         }
         Ok(child)
