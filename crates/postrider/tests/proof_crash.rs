@@ -24,7 +24,9 @@ use tokio::task::JoinSet;
 
 const KILLS: usize = 50;
 const PUBLISHERS: u64 = 6;
-/// Attempts of the one webhook under way at once.
+/// Where the webhooks' requests go; each event goes to both.
+const PATHS: [&str; 2] = ["/one", "/other"];
+/// Attempts of one webhook under way at once.
 const CONCURRENCY: usize = 8;
 /// How long the outcome of an attempt may wait for a commit to ride with (design §4).
 const OUTCOMES_WAIT: Duration = Duration::from_millis(50);
@@ -137,8 +139,11 @@ async fn kill_9_at_fifty_moments_loses_nothing_and_repeats_only_what_was_in_flig
     let receiver = Receiver::answering(200).await;
     let first = Process::start_reachable(dir.path(), address, &[]).await;
     let api = first.api;
-    let webhook = json!({"url": receiver.url(), "events": ["proof.*"], "concurrency": CONCURRENCY});
-    api.create_webhook(&webhook).await;
+    for path in PATHS {
+        let url = format!("http://{}{path}", receiver.address);
+        let webhook = json!({"url": url, "events": ["proof.*"], "concurrency": CONCURRENCY});
+        api.create_webhook(&webhook).await;
+    }
     first.kill();
 
     let ledger = Arc::new(Ledger::default());
@@ -165,8 +170,8 @@ async fn kill_9_at_fifty_moments_loses_nothing_and_repeats_only_what_was_in_flig
     let gone = accepted.iter().filter(|event| !ids.contains(event.id.as_str())).count();
     assert_eq!(gone, 0, "seed {seed}: events answered 202 are gone");
     let delivered = |requests: &[Arc<Request>]| {
-        let came: BTreeSet<&str> = requests.iter().map(|request| request.id()).collect();
-        ids.is_subset(&came)
+        let came: BTreeSet<_> = requests.iter().map(|request| delivery(request)).collect();
+        ids.iter().all(|id| PATHS.iter().all(|path| came.contains(&(*id, *path))))
     };
     receiver.until(delivered).await;
     last.terminate();
@@ -181,8 +186,8 @@ async fn kill_9_at_fifty_moments_loses_nothing_and_repeats_only_what_was_in_flig
     let all = ids.len() as u64;
     assert_eq!(
         (counts.events, counts.deliveries_created, counts.deliveries_finished),
-        (all, all, all),
-        "seed {seed}: each event has one delivery, and it has ended"
+        (all, 2 * all, 2 * all),
+        "seed {seed}: each event has its two deliveries, and they have ended"
     );
     println!(
         "{KILLS} kills: {} events answered 202, all delivered, 0 lost; {} more stored and \
@@ -192,6 +197,11 @@ async fn kill_9_at_fifty_moments_loses_nothing_and_repeats_only_what_was_in_flig
         ledger.republished.load(Ordering::SeqCst),
         ledger.unknown.load(Ordering::SeqCst),
     );
+}
+
+/// What names a delivery as the receiver sees it.
+fn delivery(request: &Request) -> (&str, &str) {
+    (request.id(), &request.path)
 }
 
 /// One life of the server under load, until its moment has come.
@@ -247,7 +257,7 @@ fn no_event_is_stored_twice(accepted: &[Accepted], requests: &[Arc<Request>], se
 /// Checks the bound on repeats and returns how many there were.
 ///
 /// What a kill may cause to be sent again is what was under way to the receiver (at most the
-/// webhook's concurrency) and what the receiver had answered without the outcome being durable.
+/// webhooks' concurrency) and what the receiver had answered without the outcome being durable.
 /// An outcome waits at most [`OUTCOMES_WAIT`] for company, then for the commit that runs, then for
 /// its own; so every request that comes again came for the first time within the window before
 /// the kill that ended its life, and never twice in one life.
@@ -258,11 +268,11 @@ fn only_what_was_in_flight_is_sent_again(
     seed: u64,
 ) -> usize {
     let life = |at: Instant| kills.partition_point(|kill| kill.over_at < at);
-    let mut last_came: HashMap<&str, Instant> = HashMap::new();
+    let mut last_came: HashMap<(&str, &str), Instant> = HashMap::new();
     let mut again = vec![0_usize; kills.len()];
     let mut oldest = Duration::ZERO;
     for request in requests {
-        let Some(before) = last_came.insert(request.id(), request.at) else { continue };
+        let Some(before) = last_came.insert(delivery(request), request.at) else { continue };
         let ended = life(before);
         assert!(ended < life(request.at), "seed {seed}: {} came twice in a life", request.id());
         let age = kills[ended].at.saturating_duration_since(before);
