@@ -8,12 +8,14 @@
 
 mod support;
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::PathBuf;
 use std::process::Command;
 
 use postrider::clock::Clock;
+use postrider::config::{Config, Sources};
 use support::repository;
 use support::server::{KEY, TestServer};
 
@@ -74,6 +76,26 @@ fn every_documented_command_works() {
     assert!(ran > 0, "README.md or docs/ hold commands");
 }
 
+#[test]
+fn every_documented_configuration_is_accepted() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let mut read = 0;
+    for document in documents() {
+        let text = fs::read_to_string(&document).expect("documents are UTF-8");
+        for block in blocks_of(&text, "toml") {
+            let file = folder.path().join("postrider.toml");
+            fs::write(&file, &block.commands).expect("a file can be written");
+            let flags = BTreeMap::from([("config", file.display().to_string())]);
+            let sources = Sources::read(flags, std::iter::empty()).expect("the file is TOML");
+            if let Err(error) = Config::from_sources(&sources) {
+                panic!("{}:{}: {error}", document.display(), block.line);
+            }
+            read += 1;
+        }
+    }
+    assert!(read > 0, "docs/ hold a configuration");
+}
+
 /// The commands as they work against the test's server, or why they can't.
 fn as_run_here(commands: &str, server: &str) -> Result<String, String> {
     let mut adjusted = String::new();
@@ -114,6 +136,10 @@ fn documents() -> Vec<PathBuf> {
 }
 
 fn blocks(markdown: &str) -> Vec<Block> {
+    blocks_of(markdown, "sh")
+}
+
+fn blocks_of(markdown: &str, wanted: &str) -> Vec<Block> {
     let mut blocks = Vec::new();
     let mut above = "";
     let mut lines = markdown.lines().enumerate();
@@ -125,7 +151,7 @@ fn blocks(markdown: &str) -> Vec<Block> {
                 .take_while(|line| line.trim() != "```")
                 .flat_map(|line| [line, "\n"])
                 .collect();
-            if language == "sh" {
+            if language == wanted {
                 let is_run = !is_exempt(above);
                 blocks.push(Block { line: number + 2, commands, is_run });
             }
