@@ -17,12 +17,10 @@ use super::Peer;
 use super::limits::{AUTHORIZATION_BYTES_MAX, WRONG_KEYS_WINDOW};
 use super::problem::{ApiError, Code};
 use super::state::ServerState;
-use crate::engine::Access;
+use crate::engine::{Access, DEFAULT_TENANT};
 
 /// Names the tenant that a request with an admin key is about.
 pub const TENANT_HEADER: HeaderName = HeaderName::from_static("postrider-tenant");
-/// The tenant that an admin key means when it names none.
-pub const DEFAULT_TENANT: &str = "default";
 
 /// May read webhooks, events and deliveries of this tenant.
 #[derive(Clone, Copy, Debug)]
