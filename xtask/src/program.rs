@@ -18,10 +18,11 @@ pub(crate) struct Ended {
 /// `cargo`, in the repository, without what the cargo that started this xtask said of xtask.
 ///
 /// Build scripts that ask for `CARGO_MANIFEST_DIR` and the like would otherwise see it change
-/// between this cargo and the next one, and everything above them would be compiled again.
+/// between this cargo and the next one, and everything above them would be compiled again. Colours
+/// are off, because what it says is read.
 pub(crate) fn cargo(root: &Path) -> Command {
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo.current_dir(root);
+    cargo.current_dir(root).env("CARGO_TERM_COLOR", "never");
     let is_of_xtask = |name: &str| {
         ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_", "CARGO_CRATE_"]
             .iter()

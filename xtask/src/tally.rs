@@ -6,6 +6,7 @@ pub(crate) struct Tally {
     pub(crate) passed: usize,
     /// Names of what failed.
     pub(crate) failures: Vec<String>,
+    has_tests: bool,
 }
 
 /// What one test runner said.
@@ -30,6 +31,7 @@ impl Tally {
     /// A run of tests. One that fails without naming a failed test counts as one failure.
     pub(crate) fn tests(&mut self, name: &str, is_success: bool, counted: Counted) {
         self.passed += counted.passed;
+        self.has_tests |= counted.passed + counted.failed > 0;
         let failed = counted.failed.max(usize::from(!is_success));
         let unnamed = failed.saturating_sub(counted.failures.len());
         self.failures.extend(counted.failures);
@@ -40,8 +42,14 @@ impl Tally {
         self.failures.len()
     }
 
+    /// Whether any test ran: a filter that names none, and an output that can't be read, must not
+    /// look like success.
+    pub(crate) fn has_tests(&self) -> bool {
+        self.has_tests
+    }
+
     pub(crate) fn is_success(&self) -> bool {
-        self.failures.is_empty() && self.passed > 0
+        self.failures.is_empty() && self.has_tests
     }
 }
 
@@ -190,11 +198,14 @@ mod tests {
     }
 
     #[test]
-    fn nothing_run_is_no_success() {
+    fn no_test_run_is_no_success() {
         let mut tally = Tally::default();
+        tally.step("rustfmt", true);
         tally.tests("tests", true, Counted::default());
         assert!(!tally.is_success());
-        tally.step("rustfmt", true);
+        tally.tests("doc tests", true, Counted { passed: 1, ..Counted::default() });
         assert!(tally.is_success());
+        tally.step("clippy", false);
+        assert!(!tally.is_success());
     }
 }

@@ -22,9 +22,9 @@ pub(crate) fn run(root: &Path, filter: Option<&str>) -> anyhow::Result<bool> {
         run.tally.step("what the tests need", false);
     }
     if filter.is_none() {
-        run.step("rustfmt", &["fmt", "--all", "--check"]);
+        run.check("rustfmt", &["fmt", "--all", "--check", "--", "--color=never"]);
         let clippy = ["--workspace", "--all-targets", "--", "-D", "warnings"];
-        run.step("clippy", &[&["clippy", "--locked"], &clippy[..]].concat());
+        run.check("clippy", &[&["clippy", "--locked"], &clippy[..]].concat());
     }
     if prepared.is_ok() {
         run.tests(filter);
@@ -38,12 +38,15 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
-    /// A cargo command that passes or fails as a whole.
-    fn step(&mut self, name: &str, arguments: &[&str]) -> bool {
-        let ended = timed(name, || program::run(program::cargo(self.root).args(arguments)));
-        let is_success = is_success(name, ended).is_some_and(|ended| ended.is_success);
+    /// A check by a cargo command, which passes or fails as a whole.
+    fn check(&mut self, name: &str, arguments: &[&str]) {
+        let is_success = self.is_done(name, arguments);
         self.tally.step(name, is_success);
-        is_success
+    }
+
+    fn is_done(&self, name: &str, arguments: &[&str]) -> bool {
+        let ended = timed(name, || program::run(program::cargo(self.root).args(arguments)));
+        is_success(name, ended).is_some_and(|ended| ended.is_success)
     }
 
     /// A cargo command that runs tests.
@@ -64,8 +67,9 @@ impl Run<'_> {
         // lib, bins, tests and examples, as both runners take them without doc tests
         let targets = ["--lib", "--bins", "--tests", "--examples"];
         let build = if has_nextest { &["nextest", "run"][..] } else { &["test"] };
-        if !self.step("build of the tests", &[build, &workspace, &targets, &["--no-run"]].concat())
-        {
+        let name = "build of the tests";
+        if !self.is_done(name, &[build, &workspace, &targets, &["--no-run"]].concat()) {
+            self.tally.step(name, false);
             return;
         }
         if has_nextest {
@@ -87,6 +91,9 @@ impl Run<'_> {
             for name in &self.tally.failures {
                 eprintln!("  {name}");
             }
+        }
+        if !self.tally.has_tests() {
+            eprintln!("\nNo test ran.");
         }
         let mut out = std::io::stdout().lock();
         writeln!(out, "{} passed, {} failed", self.tally.passed, self.tally.failed())?;
