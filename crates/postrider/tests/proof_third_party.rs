@@ -65,7 +65,8 @@ impl Proof {
             let deliveries = self.receiver.wait_for(number);
             assert_eq!(deliveries.len(), number, "{}: one request an attempt", self.kind);
             let verdict = deliveries[number - 1].verdict.as_ref().expect("a verdict");
-            assert_eq!(verdict.status(), 204, "{}, attempt {number}: {verdict:?}", self.kind);
+            let said = verdict.text();
+            assert_eq!(verdict.status(), 204, "{}, attempt {number}: {said}", self.kind);
             let delivery = self.server.delivery(&event, number as u64);
             if number == attempts {
                 assert_eq!(delivery["state"], "succeeded", "{delivery}");

@@ -80,8 +80,12 @@ function isFromAutoma(headers, body, signedText, secret) {
   return headers['webhook-signature'].split(' ').includes(expected);
 }
 
-// `v1a` by Node's own ed25519: none of the packages here knows it.
+// `v1a` by Node's own ed25519, with the tolerance of Standard Webhooks: none of the packages here
+// knows it.
 function isSignedByKey(headers, text, publicKey) {
+  if (Math.abs(Date.now() / 1000 - Number(headers['webhook-timestamp'])) > 300) {
+    return false;
+  }
   const raw = Buffer.from(publicKey.slice('whpk_'.length), 'base64');
   const key = crypto.createPublicKey({
     key: { kty: 'OKP', crv: 'Ed25519', x: raw.toString('base64url') },
