@@ -222,6 +222,8 @@ type Taken = (Batch, Vec<Reply>);
 /// Waits until a batch is worth committing, and takes it. `None` to end.
 fn next_batch(shared: &Shared, last_accepts: usize) -> Option<Taken> {
     let gather_until = (last_accepts >= 2).then(|| Instant::now() + GATHER);
+    // Whoever was answered just now will be back soon, beside those who wait already.
+    let expected = last_accepts + lock(&shared.queue).replies.len();
     let mut outcomes_until = None;
     loop {
         let wait = {
@@ -232,7 +234,7 @@ fn next_batch(shared: &Shared, last_accepts: usize) -> Option<Taken> {
                 return None;
             }
             let is_gathered =
-                accepts >= last_accepts || gather_until.is_none_or(|until| now >= until);
+                accepts >= expected || gather_until.is_none_or(|until| now >= until);
             if records > 0 && outcomes_until.is_none() {
                 outcomes_until = Some(now + OUTCOMES_WAIT);
             }
@@ -242,7 +244,7 @@ fn next_batch(shared: &Shared, last_accepts: usize) -> Option<Taken> {
                 return Some(queue.take());
             }
             queue.parked = Some(std::thread::current());
-            queue.wanted_accepts = if accepts == 0 || is_gathered { 1 } else { last_accepts };
+            queue.wanted_accepts = if accepts == 0 || is_gathered { 1 } else { expected };
             let gathering = gather_until.filter(|_| !is_gathered && accepts > 0);
             [gathering, outcomes_until].into_iter().flatten().min().map(|until| until - now)
         };
