@@ -15,7 +15,7 @@ use crate::delivery::{
 };
 use crate::event::Event;
 use crate::id::{DeliveryKey, EventKey, UnixMs, WebhookKey};
-use crate::lane::{Gate, Lane, LaneSettings, Ready};
+use crate::lane::{Gate, Lane, LaneSettings, Ready, Room};
 use crate::limits;
 use crate::retry_after::RetryAfter;
 
@@ -85,7 +85,14 @@ pub enum Effect {
     /// Make the outcome durable; answer with [`Input::Settled`].
     Record { delivery: DeliveryKey, was: Waiting, what: Happening, standing: Standing },
     /// Read due deliveries; answer with [`Input::Loaded`] or [`Input::LoadFailed`].
-    Load { webhook: WebhookKey, until: UnixMs, limit: usize, except: Vec<EventKey> },
+    /// At most `limit` of them, with bodies of at most `bytes_max` together (but at least one).
+    Load {
+        webhook: WebhookKey,
+        until: UnixMs,
+        limit: usize,
+        bytes_max: usize,
+        except: Vec<EventKey>,
+    },
     /// Cancel some of what is pending; answer with [`Input::Cancelled`].
     Cancel { webhook: WebhookKey, reason: CancelReason, except: Vec<EventKey> },
     /// A receiver said that it is gone (410): disable its webhook.
@@ -115,6 +122,8 @@ pub struct Dispatcher {
     effects: VecDeque<Effect>,
     held: usize,
     held_bytes: usize,
+    /// Kept free for pages that were asked for.
+    promised: Room,
     in_flight: usize,
     settling: usize,
     is_stopping: bool,
@@ -131,6 +140,7 @@ impl Dispatcher {
             effects: VecDeque::new(),
             held: 0,
             held_bytes: 0,
+            promised: Room::default(),
             in_flight: 0,
             settling: 0,
             is_stopping: false,
@@ -146,9 +156,11 @@ impl Dispatcher {
             Input::Loaded { webhook, page, next_due } => self.loaded(now, webhook, page, next_due),
             Input::LoadFailed { webhook } => {
                 if let Some(lane) = self.lanes.get_mut(&webhook) {
-                    lane.fail_load(now);
+                    let room = lane.fail_load(now);
+                    self.take_back(room);
                 }
                 self.turn(now, webhook);
+                self.serve_waiting(now);
             }
             Input::AttemptEnded { delivery, ended } => self.attempt_ended(now, delivery, *ended),
             Input::Settled { delivery, due } => self.settled(now, delivery, due),
@@ -179,6 +191,11 @@ impl Dispatcher {
     /// Deliveries in memory: ready or in flight.
     pub fn held(&self) -> usize {
         self.held
+    }
+
+    /// Bytes of the bodies of what is in memory; a body counts once for each delivery.
+    pub fn held_bytes(&self) -> usize {
+        self.held_bytes
     }
 
     /// Nothing under way, and every outcome durable.
@@ -212,8 +229,8 @@ impl Dispatcher {
         let webhook = settings.webhook;
         let due = event.accepted_at();
         let has_room = self.has_room() && !self.is_stopping;
-        let ready_max = self.limits.lane_ready_max;
         let lane = self.lanes.entry(webhook).or_insert_with(|| Lane::new(settings));
+        let ready_max = lane.ready_max(self.limits.lane_ready_max);
         if has_room && lane.takes_accepted(now, ready_max) {
             let Standing::Pending(waiting) = Standing::accepted(due) else {
                 return;
@@ -262,7 +279,7 @@ impl Dispatcher {
         let Some(lane) = self.lanes.get_mut(&webhook) else {
             return;
         };
-        let page = lane.end_load(page, next_due);
+        let (page, room) = lane.end_load(page, next_due);
         if lane.gate == Gate::Open {
             self.held += page.len();
             self.held_bytes +=
@@ -273,7 +290,9 @@ impl Dispatcher {
                 lane.note_stored(ready.waiting.due);
             }
         }
+        self.take_back(room);
         self.turn(now, webhook);
+        self.serve_waiting(now);
     }
 
     fn attempt_ended(&mut self, now: UnixMs, delivery: DeliveryKey, ended: Ended) {
@@ -377,23 +396,37 @@ impl Dispatcher {
         }
         if matches!(lane.gate, Gate::Closed(_)) && !lane.is_cancelling() && lane.has_stored() {
             self.cancel(webhook);
-        } else if lane.wants_load(now, self.limits.lane_ready_low) {
+        } else if lane.wants_load(now, &self.limits) {
+            let lane_room = lane.ready_max(self.limits.lane_ready_max) - lane.ready.len();
+            let free = Room {
+                deliveries: self
+                    .limits
+                    .ready_max
+                    .saturating_sub(self.held + self.promised.deliveries),
+                bytes: (self.limits.ready_bytes_max)
+                    .saturating_sub(self.held_bytes + self.promised.bytes),
+            };
             // A lane with nothing in hand may always load one: it can't be starved by full ones.
-            let room = self.limits.ready_max.saturating_sub(self.held);
-            let is_full = room == 0 || self.held_bytes >= self.limits.ready_bytes_max;
             let is_bare = lane.ready.is_empty() && lane.in_flight.is_empty();
-            if is_full && !is_bare {
-                if !std::mem::replace(&mut lane.awaits_room, true) {
-                    self.awaiting_room.push_back(webhook);
-                }
+            let room = if free.deliveries > 0 && free.bytes > 0 {
+                let deliveries = free.deliveries.min(lane_room);
+                Some(Room { deliveries, bytes: free.bytes.min(limits::LOAD_BYTES_MAX) })
             } else {
-                let limit = if is_full {
-                    1
-                } else {
-                    room.min(self.limits.lane_ready_max - lane.ready.len())
-                };
-                let except = lane.begin_load();
-                self.effects.push_back(Effect::Load { webhook, until: now, limit, except });
+                is_bare.then_some(Room { deliveries: 1, bytes: 0 })
+            };
+            if let Some(room) = room {
+                let except = lane.begin_load(room);
+                self.promised.deliveries += room.deliveries;
+                self.promised.bytes += room.bytes;
+                self.effects.push_back(Effect::Load {
+                    webhook,
+                    until: now,
+                    limit: room.deliveries,
+                    bytes_max: room.bytes,
+                    except,
+                });
+            } else if !std::mem::replace(&mut lane.awaits_room, true) {
+                self.awaiting_room.push_back(webhook);
             }
         }
         self.tidy_lane(now, webhook);
@@ -402,7 +435,7 @@ impl Dispatcher {
     /// Brings the wake list up to date with a lane; forgets it when it is idle.
     fn tidy_lane(&mut self, now: UnixMs, webhook: WebhookKey) {
         let Some(lane) = self.lanes.get_mut(&webhook) else { return };
-        let wake = lane.next_wake(now, self.limits.lane_ready_low).filter(|&time| time > now);
+        let wake = lane.next_wake(now, &self.limits).filter(|&time| time > now);
         if wake != lane.wake {
             if let Some(old) = lane.wake.take() {
                 self.wakes.remove(&(old, webhook));
@@ -442,7 +475,14 @@ impl Dispatcher {
     }
 
     fn has_room(&self) -> bool {
-        self.held < self.limits.ready_max && self.held_bytes < self.limits.ready_bytes_max
+        self.held + self.promised.deliveries < self.limits.ready_max
+            && self.held_bytes + self.promised.bytes < self.limits.ready_bytes_max
+    }
+
+    /// A page has come, or will not come.
+    fn take_back(&mut self, room: Room) {
+        self.promised.deliveries -= room.deliveries;
+        self.promised.bytes -= room.bytes;
     }
 
     /// Takes a lane's ready deliveries out of memory; they are in the store.

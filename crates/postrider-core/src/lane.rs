@@ -11,6 +11,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use crate::delivery::{CancelReason, Waiting};
+use crate::dispatcher::DispatcherLimits;
 use crate::event::Event;
 use crate::id::{EventKey, UnixMs, WebhookKey};
 use crate::schedule::RetrySchedule;
@@ -60,8 +61,8 @@ pub(crate) struct Lane {
     /// At most `concurrency`; halved when the receiver doesn't answer at all, so that hanging
     /// receivers hold few of the sockets that all share, and raised by one with each answer.
     allowance: u16,
-    /// When the rate next allows a start.
-    rate_free_at: UnixMs,
+    /// When the rate next allows a start, in microseconds: a rate need not divide 1,000.
+    rate_free_at_us: i64,
     cancelling: Cancelling,
     /// What is in the dispatcher's wake list for this lane.
     pub(crate) wake: Option<UnixMs>,
@@ -89,10 +90,22 @@ enum Load {
         changed: Vec<EventKey>,
         /// Something was cancelled since: the page may show it as pending.
         is_void: bool,
+        /// Room that is kept free for the page.
+        room: Room,
     },
     /// The store didn't answer; not again before this.
     NotBefore(UnixMs),
 }
+
+/// Room in memory.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Room {
+    pub(crate) deliveries: usize,
+    pub(crate) bytes: usize,
+}
+
+/// Due deliveries in memory for each attempt that may be in flight.
+const READY_PER_ATTEMPT: usize = 32;
 
 /// How long a lane waits after the store failed to answer a load.
 const LOAD_PAUSE_MS: UnixMs = 1_000;
@@ -110,7 +123,7 @@ impl Lane {
             stored_due: None,
             load: Load::Idle,
             allowance,
-            rate_free_at: UnixMs::MIN,
+            rate_free_at_us: 0,
             cancelling: Cancelling::No,
             wake: None,
             awaits_slot: false,
@@ -132,7 +145,7 @@ impl Lane {
             && self.stored_due.is_none()
             && !self.is_loading()
             && !self.is_cancelling()
-            && self.rate_free_at <= now
+            && self.rate_allows(now)
     }
 
     pub(crate) fn is_loading(&self) -> bool {
@@ -173,30 +186,48 @@ impl Lane {
         }
     }
 
+    /// Whether the rate allows a start within this millisecond.
+    fn rate_allows(&self, now: UnixMs) -> bool {
+        self.rate_free_at_us < now.saturating_add(1).saturating_mul(1_000)
+    }
+
+    /// How many due deliveries the lane may hold: fewer when its receiver doesn't answer or is
+    /// slow by its own wish, so that such lanes can't fill the memory that all share.
+    pub(crate) fn ready_max(&self, ready_max: usize) -> usize {
+        let by_allowance = usize::from(self.allowance) * READY_PER_ATTEMPT;
+        let by_rate = self.settings.rate_per_s.map_or(usize::MAX, |rate| rate.max(1) as usize);
+        ready_max.min(by_allowance).min(by_rate)
+    }
+
+    /// At so few the lane asks for more.
+    fn ready_low(&self, limits: &DispatcherLimits) -> usize {
+        limits.lane_ready_low.min(self.ready_max(limits.lane_ready_max) / 4)
+    }
+
     /// Whether a start is allowed now, as far as the lane itself decides.
     pub(crate) fn may_start(&self, now: UnixMs) -> bool {
         self.is_open()
             && !self.ready.is_empty()
             && self.in_flight.len()
                 < usize::from(self.allowance.min(self.settings.concurrency.max(1)))
-            && self.rate_free_at <= now
+            && self.rate_allows(now)
     }
 
     /// Takes the next delivery into flight.
     pub(crate) fn start(&mut self, now: UnixMs) -> Option<Ready> {
         let next = self.ready.pop_front()?;
         if let Some(rate) = self.settings.rate_per_s {
-            let gap_ms = UnixMs::from(1_000 / rate.max(1)).max(1);
-            self.rate_free_at = self.rate_free_at.max(now) + gap_ms;
+            let gap_us = i64::from(1_000_000_u32.div_ceil(rate.max(1)));
+            self.rate_free_at_us = self.rate_free_at_us.max(now.saturating_mul(1_000)) + gap_us;
         }
         self.in_flight.insert(next.event.key, next.clone());
         Some(next)
     }
 
     /// Whether the store should be asked for more.
-    pub(crate) fn wants_load(&self, now: UnixMs, ready_low: usize) -> bool {
+    pub(crate) fn wants_load(&self, now: UnixMs, limits: &DispatcherLimits) -> bool {
         self.is_open()
-            && self.ready.len() <= ready_low
+            && self.ready.len() <= self.ready_low(limits)
             && self.stored_due.is_some_and(|due| due <= now)
             && match self.load {
                 Load::Idle => true,
@@ -205,9 +236,9 @@ impl Lane {
             }
     }
 
-    /// Begins a load; what it must leave out.
-    pub(crate) fn begin_load(&mut self) -> Vec<EventKey> {
-        self.load = Load::Running { noted: None, changed: Vec::new(), is_void: false };
+    /// Begins a load of at most `room`; what it must leave out.
+    pub(crate) fn begin_load(&mut self, room: Room) -> Vec<EventKey> {
+        self.load = Load::Running { noted: None, changed: Vec::new(), is_void: false, room };
         let ready = self.ready.iter().map(|ready| ready.event.key);
         ready.chain(self.in_flight.keys().copied()).chain(self.settling.iter().copied()).collect()
     }
@@ -229,30 +260,37 @@ impl Lane {
         self.cancelling != Cancelling::No
     }
 
-    /// Ends a load; returns what of the page is still as the page shows it.
-    pub(crate) fn end_load(&mut self, page: Vec<Ready>, next_due: Option<UnixMs>) -> Vec<Ready> {
+    /// Ends a load; returns what of the page is still as the page shows it, and the room that was
+    /// kept for it.
+    pub(crate) fn end_load(
+        &mut self,
+        page: Vec<Ready>,
+        next_due: Option<UnixMs>,
+    ) -> (Vec<Ready>, Room) {
         let load = std::mem::replace(&mut self.load, Load::Idle);
-        let Load::Running { noted, changed, is_void } = load else {
-            return Vec::new();
+        let Load::Running { noted, changed, is_void, room } = load else {
+            return (Vec::new(), Room::default());
         };
         let first_void = if is_void { page.first().map(|ready| ready.waiting.due) } else { None };
         self.stored_due = [next_due, noted, first_void].into_iter().flatten().min();
         if is_void {
-            return Vec::new();
+            return (Vec::new(), room);
         }
-        page.into_iter()
-            .filter(|Ready { event, .. }| {
-                // Nothing enters `ready` while a load runs; claims and starts may happen.
-                !changed.contains(&event.key)
-                    && !self.in_flight.contains_key(&event.key)
-                    && !self.settling.contains(&event.key)
-            })
-            .collect()
+        let unchanged = page.into_iter().filter(|Ready { event, .. }| {
+            // Nothing enters `ready` while a load runs; claims and starts may happen.
+            !changed.contains(&event.key)
+                && !self.in_flight.contains_key(&event.key)
+                && !self.settling.contains(&event.key)
+        });
+        (unchanged.collect(), room)
     }
 
-    /// The store didn't answer; what is known of it stays.
-    pub(crate) fn fail_load(&mut self, now: UnixMs) {
-        self.load = Load::NotBefore(now + LOAD_PAUSE_MS);
+    /// The store didn't answer; what is known of it stays. Returns the room that was kept.
+    pub(crate) fn fail_load(&mut self, now: UnixMs) -> Room {
+        match std::mem::replace(&mut self.load, Load::NotBefore(now + LOAD_PAUSE_MS)) {
+            Load::Running { room, .. } => room,
+            Load::Idle | Load::NotBefore(_) => Room::default(),
+        }
     }
 
     /// Gives back what is ready, for it is in the store as well.
@@ -284,14 +322,15 @@ impl Lane {
     }
 
     /// When the lane has to be looked at again, if nothing else happens to it.
-    pub(crate) fn next_wake(&self, now: UnixMs, ready_low: usize) -> Option<UnixMs> {
+    pub(crate) fn next_wake(&self, now: UnixMs, limits: &DispatcherLimits) -> Option<UnixMs> {
         if !self.is_open() {
             return None;
         }
-        let rate = (!self.ready.is_empty() && self.rate_free_at > now).then_some(self.rate_free_at);
+        let is_held_back = !self.ready.is_empty() && !self.rate_allows(now);
+        let rate = is_held_back.then(|| self.rate_free_at_us.div_euclid(1_000));
         let load = match (&self.load, self.stored_due) {
             (Load::Running { .. }, _) | (_, None) => None,
-            (Load::Idle, Some(due)) => (self.ready.len() <= ready_low).then_some(due),
+            (Load::Idle, Some(due)) => (self.ready.len() <= self.ready_low(limits)).then_some(due),
             (Load::NotBefore(time), Some(due)) => Some(due.max(*time)),
         };
         match (rate, load) {

@@ -14,6 +14,8 @@ pub const READY_MAX: usize = 50_000;
 /// Bytes of bodies that all lanes together hold in memory. A fan-out counts its body once for
 /// each lane, which errs on the safe side.
 pub const READY_BYTES_MAX: usize = 64 << 20;
+/// Bytes of bodies that one page from the store may bring, beyond its first delivery.
+pub const LOAD_BYTES_MAX: usize = 4 << 20;
 /// Attempts in flight at once on one node: bounds sockets and their buffers.
 pub const IN_FLIGHT_MAX: usize = 4_096;
 /// Of a failure's answer this much is kept (contract §3).

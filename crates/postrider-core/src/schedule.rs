@@ -57,6 +57,8 @@ pub enum ScheduleError {
     /// `index` as above.
     #[error("a delay of a retry schedule can be at most 31 days; shorten it")]
     DelayTooLong { index: usize },
+    #[error("the first attempt is made at once: begin the retry schedule with 0")]
+    FirstNotAtOnce,
     #[error("the factor of an exponential retry schedule must be from 1 to {FACTOR_MAX}")]
     Factor,
     #[error("the jitter of a retry schedule must be from 0 to {JITTER_PERCENT_MAX} percent")]
@@ -64,7 +66,7 @@ pub enum ScheduleError {
 }
 
 impl RetrySchedule {
-    /// A schedule from its delays in milliseconds, the one before the first attempt (usually 0)
+    /// A schedule from its delays in milliseconds, the one before the first attempt (always 0)
     /// included. They are signed because callers get them from the outside.
     pub fn list(delays_ms: &[i64], jitter: Jitter) -> Result<Self, ScheduleError> {
         check_attempts(delays_ms.len())?;
@@ -76,7 +78,10 @@ impl RetrySchedule {
                 Ok(_) => Err(ScheduleError::DelayTooLong { index }),
                 Err(_) => Err(ScheduleError::NegativeDelay { index }),
             })
-            .collect::<Result<_, _>>()?;
+            .collect::<Result<Vec<u64>, _>>()?;
+        if delays_ms[0] != 0 {
+            return Err(ScheduleError::FirstNotAtOnce);
+        }
         Self::checked(delays_ms, jitter)
     }
 
@@ -278,7 +283,10 @@ mod tests {
         assert_eq!(list(&[0, -1]), E::NegativeDelay { index: 1 });
         assert_eq!(list(&[0, 5, 400 * DAY_MS]), E::DelayTooLong { index: 2 });
         assert_eq!(list(&[31 * DAY_MS + 1]), E::DelayTooLong { index: 0 });
-        let longest = RetrySchedule::list(&[31 * DAY_MS; 100], Jitter::None);
+        assert_eq!(list(&[5, 10]), E::FirstNotAtOnce);
+        let mut longest = [31 * DAY_MS; 100];
+        longest[0] = 0;
+        let longest = RetrySchedule::list(&longest, Jitter::None);
         assert_eq!(longest.unwrap().attempts_max(), 100);
 
         let much = Jitter::Proportional { percent: 101 };
@@ -301,8 +309,12 @@ mod tests {
             Just(Jitter::None),
             (0..=JITTER_PERCENT_MAX).prop_map(|percent| Jitter::Proportional { percent }),
         ];
-        (prop::collection::vec(delay_ms, 1..=ATTEMPTS_MAX), jitter)
-            .prop_map(|(delays_ms, jitter)| RetrySchedule::list(&delays_ms, jitter).unwrap())
+        (prop::collection::vec(delay_ms, 1..=ATTEMPTS_MAX), jitter).prop_map(
+            |(mut delays_ms, jitter)| {
+                delays_ms[0] = 0;
+                RetrySchedule::list(&delays_ms, jitter).unwrap()
+            },
+        )
     }
 
     proptest! {

@@ -25,6 +25,8 @@ use proptest::prelude::*;
 
 const START: UnixMs = 1_795_000_000_000;
 
+const BODY: &[u8] = b"0123456789";
+
 /// Small bounds, so that every one of them is met.
 const LIMITS: DispatcherLimits = DispatcherLimits {
     lane_ready_max: 4,
@@ -35,6 +37,7 @@ const LIMITS: DispatcherLimits = DispatcherLimits {
 };
 
 struct World {
+    limits: DispatcherLimits,
     now: UnixMs,
     keys: KeyMaker,
     dispatcher: Dispatcher,
@@ -65,6 +68,10 @@ enum Step {
 
 impl World {
     fn new(webhooks: usize, concurrency: u16) -> Self {
+        Self::with_rate(webhooks, concurrency, None)
+    }
+
+    fn with_rate(webhooks: usize, concurrency: u16, rate_per_s: Option<u32>) -> Self {
         let mut keys = KeyMaker::new(0, 0);
         let webhooks = (0..webhooks)
             .map(|_| {
@@ -72,12 +79,13 @@ impl World {
                     webhook: keys.next(START),
                     gate: Gate::Open,
                     concurrency,
-                    rate_per_s: None,
+                    rate_per_s,
                     schedule: RetrySchedule::standard(),
                 })
             })
             .collect();
         Self {
+            limits: LIMITS,
             now: START,
             keys,
             dispatcher: Dispatcher::new(LIMITS),
@@ -121,8 +129,9 @@ impl World {
             Effect::Record { delivery, was, standing, .. } => {
                 self.outcomes.push((delivery, was, standing));
             }
-            Effect::Load { webhook, until, limit, except } => {
+            Effect::Load { webhook, until, limit, bytes_max, except } => {
                 assert!(limit >= 1);
+                let limit = limit.min((bytes_max / BODY.len()).max(1));
                 let mut due: Vec<_> = self
                     .pending()
                     .filter(|(delivery, _)| {
@@ -177,16 +186,16 @@ impl World {
     }
 
     fn check(&self) {
-        assert!(self.in_flight.len() <= LIMITS.in_flight_max);
+        assert!(self.in_flight.len() <= self.limits.in_flight_max);
         assert_eq!(self.in_flight.len(), self.dispatcher.in_flight());
         for settings in &self.webhooks {
             let own = self.in_flight.keys().filter(|delivery| delivery.webhook == settings.webhook);
             assert!(own.count() <= usize::from(settings.concurrency), "concurrency exceeded");
         }
-        // A lane with nothing in hand may load one beyond the bound, and pages asked for before
-        // others were handed over may overshoot by what was promised then.
-        let overshoot = self.webhooks.len() * LIMITS.lane_ready_max;
-        assert!(self.dispatcher.held() <= LIMITS.ready_max + overshoot);
+        // A lane with nothing in hand may load one beyond the bounds.
+        let bare = self.webhooks.len();
+        assert!(self.dispatcher.held() <= self.limits.ready_max + bare);
+        assert!(self.dispatcher.held_bytes() <= self.limits.ready_bytes_max + bare * BODY.len());
     }
 
     fn step(&mut self, step: Step) {
@@ -224,7 +233,7 @@ impl World {
             given_id: None,
             event_type: "code.generated".parse().unwrap(),
             occurred_at: self.now,
-            bodies: Bodies { verbatim: Bytes::from_static(b"0123456789"), ecma: None, jcs: None },
+            bodies: Bodies { verbatim: Bytes::from_static(BODY), ecma: None, jcs: None },
             matching: MatchingKey::from_raw(1),
         });
         self.events.insert(key, event.clone());
@@ -395,9 +404,10 @@ proptest! {
     fn whatever_happens_nothing_is_lost_doubled_early_or_beyond_its_bounds(
         webhooks in 1usize..6,
         concurrency in 1u16..4,
+        rate_per_s in proptest::option::of(1u32..2_000),
         steps in proptest::collection::vec(steps(), 1..200),
     ) {
-        let mut world = World::new(webhooks, concurrency);
+        let mut world = World::with_rate(webhooks, concurrency, rate_per_s);
         for step in steps {
             world.step(step);
         }
@@ -462,4 +472,30 @@ fn a_receiver_that_does_not_answer_gets_fewer_attempts_at_once() {
     assert_eq!(world.in_flight.len(), 1, "one probe at a time");
     world.end_attempt(0, Some(500));
     assert_eq!(world.in_flight.len(), 2, "an answer, even a bad one, opens it again");
+}
+
+#[test]
+fn a_rate_need_not_divide_a_thousand() {
+    for rate in [1, 400, 501, 3_000] {
+        let mut world = World::with_rate(1, 200, Some(rate));
+        world.limits = DispatcherLimits::default();
+        world.dispatcher = Dispatcher::new(world.limits);
+        for _ in 0..8_000 {
+            world.publish(&[0]);
+        }
+        let mut started = 0;
+        for _ in 0..2_000 {
+            world.now += 1;
+            world.tell(Input::Woken);
+            while !world.in_flight.is_empty() {
+                started += 1;
+                world.end_attempt(0, Some(200));
+            }
+            world.commit();
+            world.hand_over_page(0, false);
+        }
+        let expected = 2 * i64::from(rate);
+        let allowed = expected - expected / 20 - 2..=expected + expected / 20 + 2;
+        assert!(allowed.contains(&started), "{started} started in 2 s at {rate}/s");
+    }
 }
