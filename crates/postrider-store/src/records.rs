@@ -73,6 +73,10 @@ pub struct DueQuery {
     pub until: UnixMs,
     /// At most this many.
     pub limit: usize,
+    /// Bodies of at most so many bytes together, by
+    /// [`Bodies::size_bytes`](postrider_core::event::Bodies::size_bytes), but always at least one
+    /// delivery where one is due (and `limit` is not 0): none is too big to come at all.
+    pub bytes_max: usize,
     /// Events whose deliveries the owner has in hand already; they are skipped. A bounded number.
     pub except: Vec<EventKey>,
 }

@@ -79,7 +79,8 @@ pub trait EventStore: Send + Sync + 'static {
 /// Deliveries: pending work, and the history of what happened.
 #[async_trait]
 pub trait DeliveryStore: Send + Sync + 'static {
-    /// Due deliveries of one webhook, without scanning history or other webhooks.
+    /// Due deliveries of one webhook, without scanning history or other webhooks. Reads one event
+    /// beyond the page at most, so that a bounded page costs bounded memory.
     async fn due(&self, query: DueQuery) -> Result<DuePage, StoreError>;
 
     /// Webhooks with pending deliveries after `after`, ascending by key, without scanning the

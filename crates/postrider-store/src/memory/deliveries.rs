@@ -48,6 +48,7 @@ impl State {
 
     pub(super) fn due(&self, query: &DueQuery) -> Result<DuePage, StoreError> {
         let mut page = DuePage::default();
+        let mut bytes = 0_usize;
         for (&(webhook, due, key), &waiting) in &self.pending {
             if webhook != query.webhook || query.except.contains(&key) {
                 continue;
@@ -59,6 +60,11 @@ impl State {
             let event = self.events.get(&key).map(Arc::clone).ok_or_else(|| {
                 StoreError::Corrupt(format!("the event of pending {key} is missing"))
             })?;
+            bytes = bytes.saturating_add(event.bodies.size_bytes());
+            if bytes > query.bytes_max && !page.deliveries.is_empty() {
+                page.next_due = Some(due);
+                break;
+            }
             page.deliveries.push(DueDelivery { event, waiting });
         }
         Ok(page)

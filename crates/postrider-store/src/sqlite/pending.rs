@@ -79,6 +79,7 @@ fn read_row(row: &Row<'_>) -> Outcome<(EventKey, Waiting)> {
 impl View<'_> {
     pub(super) fn due(&self, query: &DueQuery) -> Outcome<DuePage> {
         let mut page = DuePage::default();
+        let mut bytes = 0_usize;
         let mut statement = (self.connection).prepare_cached(queries::PENDING_OF_WEBHOOK)?;
         let mut rows = statement.query([sql(query.webhook)])?;
         while let Some(row) = rows.next()? {
@@ -93,6 +94,11 @@ impl View<'_> {
             let event = self
                 .event_by_key(event)?
                 .ok_or_else(|| Failure::missing("event of pending", event))?;
+            bytes = bytes.saturating_add(event.bodies.size_bytes());
+            if bytes > query.bytes_max && !page.deliveries.is_empty() {
+                page.next_due = Some(waiting.due);
+                break;
+            }
             page.deliveries.push(DueDelivery { event, waiting });
         }
         Ok(page)

@@ -9,11 +9,11 @@ use postrider_core::matching::{Matching, Unmatched};
 use rusqlite::{Connection, ffi};
 use tempfile::TempDir;
 
-use super::view::id_table;
+use super::view::{id_table, sql};
 use super::{Failure, SqliteOptions, SqliteStore, queries, writer};
 use crate::error::StoreError;
-use crate::records::{Accept, Accepted, Batch};
-use crate::store::{EventStore, MaintenanceStore};
+use crate::records::{Accept, Accepted, Batch, DueQuery};
+use crate::store::{DeliveryStore, EventStore, MaintenanceStore};
 
 const NOW: i64 = 1_795_000_000_000;
 
@@ -194,6 +194,32 @@ async fn undecodable_bytes_name_their_table_and_key() {
         panic!("it is corrupt");
     };
     assert!(text.starts_with(&format!("event {}", event.key)), "{text}");
+}
+
+#[tokio::test]
+async fn a_full_page_reads_one_event_beyond_it_at_most() {
+    let mut ground = Ground::new();
+    let store = ground.open().unwrap();
+    let matching = Arc::clone(&ground.batch(10).accepts[0].matching);
+    let mut events = Vec::new();
+    for _ in 0..3 {
+        let mut batch = ground.batch(10);
+        batch.accepts[0].matching = Arc::clone(&matching);
+        Arc::make_mut(&mut batch.accepts[0].event).matching = matching.key;
+        store.commit(&batch).await.unwrap();
+        events.push(batch.accepts[0].event.key);
+    }
+    let n = store.shared.buckets.of(events[2]);
+    let spoil = format!("UPDATE event_{n} SET event = x'01ff' WHERE key = ?1");
+    store.shared.writer().connection.execute(&spoil, [sql(events[2])]).unwrap();
+    let webhook = matching.matched[0];
+    let query = DueQuery { webhook, until: NOW, limit: 9, bytes_max: 19, except: vec![] };
+    let page = store.due(query.clone()).await.unwrap();
+    assert_eq!(page.deliveries.len(), 1);
+    assert_eq!(page.next_due, Some(NOW));
+    // the third one would have been noticed
+    let refused = store.due(DueQuery { bytes_max: 20, ..query }).await;
+    assert!(matches!(refused, Err(StoreError::Corrupt(_))), "{refused:?}");
 }
 
 #[tokio::test]

@@ -1,8 +1,9 @@
+use bytes::Bytes;
 use postrider_core::delivery::{
     CancelReason, DeliveryState, Happening, Mode, Progress, Standing, Verdict,
 };
-use postrider_core::event::Event;
-use postrider_core::id::{EventKey, HistoryKey, WebhookKey};
+use postrider_core::event::{Bodies, Event};
+use postrider_core::id::{EventKey, HistoryKey, UnixMs, WebhookKey};
 use postrider_store::{Cancelling, Counts, DueQuery, LaneStart, Recorded, RetryRequest};
 
 use crate::World;
@@ -45,6 +46,60 @@ pub(crate) async fn due_pages_are_ordered_and_bounded(mut world: World) {
     let found: Vec<EventKey> = page.deliveries.iter().map(|due| due.event.key).collect();
     assert_eq!(found, keys(&events[..2]));
     assert_eq!(page.next_due, Some(events[2].accepted_at()));
+}
+
+/// Events for one webhook whose bodies have these sizes.
+async fn of_sizes(world: &mut World, webhook: WebhookKey, sizes: &[usize]) -> Vec<Event> {
+    let matching = world.matching(&[webhook]);
+    let mut events = Vec::new();
+    for &size in sizes {
+        let tenant = world.key();
+        let mut event = world.event(tenant, &matching);
+        let verbatim = Bytes::from(vec![b' '; size]);
+        // a shared form counts once
+        event.bodies = Bodies { ecma: Some(verbatim.clone()), jcs: None, verbatim };
+        world.accept(&[&event], &matching).await;
+        events.push(event);
+        world.pass(10);
+    }
+    events
+}
+
+/// What a page of at most so many bytes holds, and when the next delivery is due.
+async fn page_of_bytes(world: &World, query: DueQuery) -> (Vec<EventKey>, Option<UnixMs>) {
+    let page = world.store.due(query).await.unwrap();
+    (page.deliveries.iter().map(|due| due.event.key).collect(), page.next_due)
+}
+
+pub(crate) async fn due_pages_hold_no_more_bytes_than_asked(mut world: World) {
+    let [webhook] = world.webhook_keys();
+    let events = of_sizes(&mut world, webhook, &[100, 200, 50]).await;
+    for (bytes_max, count) in [(100, 1), (299, 1), (300, 2), (349, 2), (350, 3), (usize::MAX, 3)] {
+        let query = DueQuery { bytes_max, ..due_query(webhook, i64::MAX, 9) };
+        let next_due = events.get(count).map(Event::accepted_at);
+        let expected = (keys(&events[..count]), next_due);
+        assert_eq!(page_of_bytes(&world, query).await, expected, "{bytes_max} bytes");
+    }
+    // what is skipped counts nothing
+    let query =
+        DueQuery { bytes_max: 250, except: vec![events[0].key], ..due_query(webhook, i64::MAX, 9) };
+    assert_eq!(page_of_bytes(&world, query).await, (keys(&events[1..]), None));
+}
+
+pub(crate) async fn a_due_delivery_greater_than_the_page_comes_alone(mut world: World) {
+    let [webhook] = world.webhook_keys();
+    let events = of_sizes(&mut world, webhook, &[100, 10]).await;
+    let next_due = Some(events[1].accepted_at());
+    for bytes_max in [0, 99] {
+        let query = DueQuery { bytes_max, ..due_query(webhook, i64::MAX, 9) };
+        assert_eq!(page_of_bytes(&world, query).await, (keys(&events[..1]), next_due));
+    }
+    // but none comes that is not due, nor where none is asked for
+    let first_due = events[0].accepted_at();
+    for query in [due_query(webhook, first_due - 1, 9), due_query(webhook, i64::MAX, 0)] {
+        let query = DueQuery { bytes_max: 0, ..query };
+        assert_eq!(page_of_bytes(&world, query).await, (vec![], Some(first_due)));
+    }
 }
 
 pub(crate) async fn due_skips_what_is_in_hand(mut world: World) {

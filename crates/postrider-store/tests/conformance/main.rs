@@ -71,6 +71,8 @@ on_every_store! {
     deliveries:
         accepted_deliveries_are_due_when_accepted
         due_pages_are_ordered_and_bounded
+        due_pages_hold_no_more_bytes_than_asked
+        a_due_delivery_greater_than_the_page_comes_alone
         due_skips_what_is_in_hand
         what_is_not_due_yet_is_announced
         due_looks_at_one_webhook_only

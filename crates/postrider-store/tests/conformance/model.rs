@@ -214,6 +214,11 @@ impl Model {
         };
         let tenant = self.dice.pick(&self.tenants);
         let mut event = self.world.event(tenant, &matching);
+        event.bodies.ecma = match self.dice.below(3) {
+            0 => None,
+            1 => Some(event.bodies.verbatim.clone()),
+            _ => Some(vec![b' '; self.dice.below(100)].into()),
+        };
         if self.dice.is_one_in(3) {
             event.given_id = Some(format!("id-{}", self.dice.below(8)).into());
         }
@@ -379,6 +384,7 @@ impl Model {
                     webhook,
                     until: self.world.now + self.dice.ms_below(BUCKET_MS),
                     limit,
+                    bytes_max: self.dice.below(300),
                     except: vec![event, other],
                 };
                 drop(both!(self, due(query)));

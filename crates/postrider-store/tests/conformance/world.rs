@@ -248,7 +248,7 @@ pub(crate) fn first_waiting(event: &Event) -> Waiting {
 }
 
 pub(crate) fn due_query(webhook: WebhookKey, until: UnixMs, limit: usize) -> DueQuery {
-    DueQuery { webhook, until, limit, except: vec![] }
+    DueQuery { webhook, until, limit, bytes_max: usize::MAX, except: vec![] }
 }
 
 pub(crate) fn keys_of(events: &[Arc<Event>]) -> Vec<EventKey> {
