@@ -24,7 +24,8 @@ pub struct Accept {
     /// The matching that `event.matching` names. Stored with the first event that names it, and
     /// again with the first in each bucket of time, so it may be named for as long as one likes.
     pub matching: Arc<Matching>,
-    /// Compared when the publisher gave an id that the tenant has used before.
+    /// Compared when the publisher gave an id that the tenant has given before. For an id that we
+    /// made, the verbatim bodies are compared instead.
     pub fingerprint: Fingerprint,
 }
 
@@ -33,9 +34,11 @@ pub struct Accept {
 pub enum Accepted {
     /// Stored now, with all its deliveries.
     New,
-    /// The same event was accepted before, perhaps earlier in this batch: here it is.
+    /// The same event was accepted before, perhaps earlier in this batch: here it is. Its id may
+    /// be one that we made, given back with the same verbatim body.
     Repeat { first: Arc<Event>, matched: usize },
-    /// The id was used before for something else. Nothing is stored.
+    /// The id was used before for something else: given by the publisher, or made by us for an
+    /// event of this tenant. Nothing is stored.
     IdConflict,
 }
 

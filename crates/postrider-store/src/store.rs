@@ -52,7 +52,10 @@ pub trait EventStore: Send + Sync + 'static {
     /// batch does nothing.
     ///
     /// Accepts come before records, so a record may be about an event of the same batch. A given
-    /// id is free again once its event is gone. A key is never used for a second event or entry:
+    /// id is free again once its event is gone. One that reads as an id that we made, for an event
+    /// of the same tenant without a given id, is taken as long as that event is there: the event
+    /// under it could not be found. Only a repeat of what was accepted under it as a given id
+    /// comes before that. In another tenant it is an id like any other. A key is never used for a second event or entry:
     /// the same event under its own key is a repeat, as long as retention has not taken it.
     ///
     /// May block the calling thread for as long as a commit takes: give it a thread of its own.

@@ -22,6 +22,13 @@ impl State {
                 Some(_) => return Accepted::IdConflict,
                 None => {}
             }
+            if let Some(first) = self.event_by_made_id(event.tenant, given) {
+                return if first.bodies.verbatim == event.bodies.verbatim {
+                    self.repeat(first.key)
+                } else {
+                    Accepted::IdConflict
+                };
+            }
         }
         if self.events.contains_key(&event.key) {
             return self.repeat(event.key);
@@ -50,13 +57,17 @@ impl State {
     }
 
     pub(super) fn event(&self, tenant: TenantKey, id: &str) -> Option<Arc<Event>> {
-        let made = EventKey::parse(id)
-            .and_then(|key| self.events.get(&key))
-            .filter(|event| event.given_id.is_none() && event.tenant == tenant);
+        let made = self.event_by_made_id(tenant, id);
         let given = || {
             let (key, _) = self.given_ids.get(&(tenant, id.into()))?;
             self.events.get(key)
         };
         made.or_else(given).cloned()
+    }
+
+    /// The event without a given id whose key reads like this.
+    fn event_by_made_id(&self, tenant: TenantKey, id: &str) -> Option<&Arc<Event>> {
+        let event = self.events.get(&EventKey::parse(id)?)?;
+        (event.given_id.is_none() && event.tenant == tenant).then_some(event)
     }
 }

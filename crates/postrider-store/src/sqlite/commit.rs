@@ -68,15 +68,10 @@ impl<'a> Work<'a> {
 
     fn accept(&mut self, accept: &Accept) -> Outcome<Accepted> {
         let event = &accept.event;
-        if let Some(given) = &event.given_id {
-            let view = self.ledger.view(self.connection);
-            if let Some((first, fingerprint)) = view.event_by_given_id(event.tenant, given)? {
-                return if fingerprint == accept.fingerprint {
-                    self.repeat(first)
-                } else {
-                    Ok(Accepted::IdConflict)
-                };
-            }
+        if let Some(given) = &event.given_id
+            && let Some(answer) = self.id_taken(accept, given)?
+        {
+            return Ok(answer);
         }
         let n = self.ledger.bucket_of(self.connection, event.key)?;
         if let Some(first) = self.append_event(n, event)? {
@@ -102,6 +97,23 @@ impl<'a> Work<'a> {
         self.tally.events += 1;
         self.tally.created += i64::try_from(accept.matching.matched.len()).unwrap_or(i64::MAX);
         Ok(Accepted::New)
+    }
+
+    /// The answer to a given id that an event of the tenant goes by already.
+    fn id_taken(&self, accept: &Accept, given: &str) -> Outcome<Option<Accepted>> {
+        let event = &accept.event;
+        let view = self.ledger.view(self.connection);
+        let (first, is_same) =
+            if let Some((first, fingerprint)) = view.event_by_given_id(event.tenant, given)? {
+                (first, fingerprint == accept.fingerprint)
+            } else if let Some(first) = view.event_by_made_id(event.tenant, given)? {
+                // no fingerprint is stored with an id that we made
+                let is_same = first.bodies.verbatim == event.bodies.verbatim;
+                (first, is_same)
+            } else {
+                return Ok(None);
+            };
+        if is_same { self.repeat(first).map(Some) } else { Ok(Some(Accepted::IdConflict)) }
     }
 
     /// Appends an event; answers with the one that is there already under this key.

@@ -133,13 +133,23 @@ impl View<'_> {
         Ok(None)
     }
 
+    /// The event without a given id whose key reads like this.
+    pub(super) fn event_by_made_id(
+        &self,
+        tenant: TenantKey,
+        id: &str,
+    ) -> Outcome<Option<Arc<Event>>> {
+        let Some(event) = EventKey::parse(id) else {
+            return Ok(None);
+        };
+        let event = self.event_by_key(event)?;
+        Ok(event.filter(|event| event.given_id.is_none() && event.tenant == tenant))
+    }
+
     pub(super) fn event_by_id(&self, tenant: TenantKey, id: &str) -> Outcome<Option<Arc<Event>>> {
-        if let Some(event) = EventKey::parse(id) {
-            let made = self.event_by_key(event)?;
-            let made = made.filter(|event| event.given_id.is_none() && event.tenant == tenant);
-            if made.is_some() {
-                return Ok(made);
-            }
+        let made = self.event_by_made_id(tenant, id)?;
+        if made.is_some() {
+            return Ok(made);
         }
         let given = self.event_by_given_id(tenant, id)?;
         Ok(given.map(|(event, _)| event))

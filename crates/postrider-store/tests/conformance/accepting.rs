@@ -172,6 +172,85 @@ pub(crate) async fn an_id_that_looks_like_a_key_finds_its_own_event(mut world: W
     assert_eq!(find(&world, &event, &absent.id()).await, Some(event));
 }
 
+/// An accepted event without a given id, and another whose given id is the id that we made.
+async fn given_back(world: &mut World) -> (Event, Event, Arc<Matching>) {
+    let [webhook] = world.webhook_keys();
+    let matching = world.matching(&[webhook]);
+    let tenant = world.key();
+    let first = world.publish_as(tenant, &matching).await;
+    let mut other = world.event(tenant, &matching);
+    other.given_id = Some(first.id().into());
+    (first, other, matching)
+}
+
+pub(crate) async fn an_id_that_we_made_with_the_same_body_is_a_repeat(mut world: World) {
+    let (first, mut other, matching) = given_back(&mut world).await;
+    other.bodies.verbatim = first.bodies.verbatim.clone();
+    // webhooks may have changed meanwhile: the first fan-out counts
+    let wider: [WebhookKey; 3] = world.webhook_keys();
+    let wider = world.matching(&wider);
+    // nor does it matter in which bucket it is said
+    for _ in 0..2 {
+        let repeat = Event { key: world.key(), matching: wider.key, ..other.clone() };
+        let answer = world.commit(vec![accept(&repeat, &wider, 7)], vec![]).await.accepts;
+        let first = Arc::new(first.clone());
+        assert_eq!(answer, [Accepted::Repeat { first, matched: 1 }]);
+        assert_eq!(world.store.event_by_key(repeat.key).await.unwrap(), None);
+        world.pass(3 * BUCKET_MS);
+    }
+    let counts = world.store.counts().await.unwrap();
+    assert_eq!((counts.events, counts.deliveries_created), (1, 1));
+    // in one batch as well
+    let plain = world.event(first.tenant, &matching);
+    let mut repeat = again(&mut world, &plain);
+    repeat.given_id = Some(plain.id().into());
+    let answers = world.accept(&[&plain, &repeat], &matching).await;
+    let first = Arc::new(plain);
+    assert_eq!(answers, [Accepted::New, Accepted::Repeat { first, matched: 1 }]);
+}
+
+pub(crate) async fn an_id_that_we_made_with_another_body_conflicts(mut world: World) {
+    let (first, other, matching) = given_back(&mut world).await;
+    let answer = world.accept(&[&other], &matching).await;
+    assert_eq!(answer, [Accepted::IdConflict]);
+    assert_eq!(world.store.event_by_key(other.key).await.unwrap(), None);
+    assert_eq!(find(&world, &first, &first.id()).await, Some(first.clone()));
+    let counts = world.store.counts().await.unwrap();
+    assert_eq!((counts.events, counts.deliveries_created), (1, 1));
+}
+
+pub(crate) async fn an_id_that_we_made_is_like_any_other_in_another_tenant(mut world: World) {
+    let (first, mut other, matching) = given_back(&mut world).await;
+    other.tenant = world.key();
+    other.bodies = first.bodies.clone();
+    let answer = world.accept(&[&other], &matching).await;
+    assert_eq!(answer, [Accepted::New]);
+    for event in [first, other] {
+        assert_eq!(find(&world, &event, &event.id()).await, Some(event.clone()));
+    }
+}
+
+pub(crate) async fn the_key_text_of_an_event_with_a_given_id_can_be_given(mut world: World) {
+    let (event, matching) = named(&mut world, "mine");
+    world.accept(&[&event], &matching).await;
+    let mut other = again(&mut world, &event);
+    other.given_id = Some(event.key.to_string().into());
+    let answer = world.accept(&[&other], &matching).await;
+    assert_eq!(answer, [Accepted::New]);
+    assert_eq!(find(&world, &other, &other.id()).await, Some(other.clone()));
+}
+
+pub(crate) async fn a_given_id_that_we_make_later_still_repeats_its_own_event(mut world: World) {
+    let (mut event, matching) = named(&mut world, "mine");
+    let made = world.event(event.tenant, &matching);
+    event.given_id = Some(made.id().into());
+    let repeat = again(&mut world, &event);
+    let answers = world.accept(&[&event, &made, &repeat], &matching).await;
+    let first = Arc::new(event);
+    let repeat = Accepted::Repeat { first, matched: 1 };
+    assert_eq!(answers, [Accepted::New, Accepted::New, repeat]);
+}
+
 pub(crate) async fn an_event_with_a_given_id_is_not_found_by_its_key_text(mut world: World) {
     let (event, matching) = named(&mut world, "mine");
     world.accept(&[&event], &matching).await;

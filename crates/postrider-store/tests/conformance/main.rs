@@ -63,6 +63,11 @@ on_every_store! {
         an_id_belongs_to_its_tenant
         an_id_is_unique_across_buckets
         an_id_that_looks_like_a_key_finds_its_own_event
+        an_id_that_we_made_with_the_same_body_is_a_repeat
+        an_id_that_we_made_with_another_body_conflicts
+        an_id_that_we_made_is_like_any_other_in_another_tenant
+        the_key_text_of_an_event_with_a_given_id_can_be_given
+        a_given_id_that_we_make_later_still_repeats_its_own_event
         an_event_with_a_given_id_is_not_found_by_its_key_text
         an_event_is_found_by_key_in_whichever_tenant
         one_batch_may_span_buckets
@@ -109,6 +114,7 @@ on_every_store! {
         a_finished_delivery_of_a_kept_event_still_stands_as_it_did
         a_kept_event_can_be_retried_and_is_kept_again
         an_id_is_free_again_when_its_event_is_gone
+        an_id_that_we_made_is_taken_until_its_event_is_gone
         a_late_event_can_bring_its_bucket_back
         old_tombstones_go_when_nothing_is_pending
         sweeping_an_empty_store_does_nothing;

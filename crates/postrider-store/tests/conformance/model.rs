@@ -221,6 +221,13 @@ impl Model {
         };
         if self.dice.is_one_in(3) {
             event.given_id = Some(format!("id-{}", self.dice.below(8)).into());
+        } else if !self.events.is_empty() && self.dice.is_one_in(8) {
+            // an id that we made, given back: in either tenant, with either body
+            let (first, _) = self.dice.pick(&self.events);
+            event.given_id = Some(first.key.to_string().into());
+            if self.dice.is_one_in(2) {
+                event.bodies = first.bodies;
+            }
         }
         (event, matching)
     }

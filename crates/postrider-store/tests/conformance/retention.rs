@@ -154,6 +154,28 @@ pub(crate) async fn an_id_is_free_again_when_its_event_is_gone(mut world: World)
     assert_eq!(found.as_deref(), Some(&second));
 }
 
+pub(crate) async fn an_id_that_we_made_is_taken_until_its_event_is_gone(mut world: World) {
+    let [webhook] = world.webhook_keys();
+    let tenant = world.key();
+    let matching = world.matching(&[webhook]);
+    let first = world.publish_as(tenant, &matching).await;
+    world.pass(2 * BUCKET_MS);
+    world.sweep(world.now).await;
+    // kept, as a delivery of it is pending
+    let mut second = world.event(tenant, &matching);
+    second.given_id = Some(first.id().into());
+    let answer = world.accept(&[&second], &matching).await;
+    assert_eq!(answer, [Accepted::IdConflict]);
+    world.attempt_first(&first, webhook, Verdict::Success).await;
+    world.pass(2 * BUCKET_MS);
+    world.sweep(world.now).await;
+    let second = Event { key: world.key(), ..second };
+    let answer = world.accept(&[&second], &matching).await;
+    assert_eq!(answer, [Accepted::New]);
+    let found = world.store.event(tenant, &first.id()).await.unwrap();
+    assert_eq!(found.as_deref(), Some(&second));
+}
+
 pub(crate) async fn a_late_event_can_bring_its_bucket_back(mut world: World) {
     let [webhook] = world.webhook_keys();
     let tenant = world.key();
