@@ -32,6 +32,10 @@ pub(super) async fn read(
         return Ok(first);
     }
     // a chunked one may turn out to be as long as any
+    if first.len() > bytes_max {
+        let read = first.len();
+        return Err(refuse_too_large(headers, body, read, bytes_max).await);
+    }
     let expected = length.and_then(|length| usize::try_from(length).ok()).unwrap_or(bytes_max);
     let _room = match expected {
         ..=BODY_SMALL_BYTES => None,
