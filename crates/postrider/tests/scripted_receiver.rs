@@ -90,7 +90,7 @@ fn silence_lasts_as_long_as_the_receiver() {
 fn trickling_and_endless_answers_go_on() {
     let receiver = Receiver::start();
     for (answer, bytes) in
-        [(Answer::Trickle(Duration::from_millis(1)), 10), (Answer::Endless, 1 << 20)]
+        [(Answer::Trickle(Duration::from_millis(1)), 64), (Answer::Endless, 1 << 20)]
     {
         receiver.script([answer]);
         let mut stream = TcpStream::connect(receiver.address()).expect("the receiver listens");
