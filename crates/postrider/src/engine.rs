@@ -32,6 +32,7 @@ use crate::clock::Clock;
 use crate::profile::Profiles;
 use crate::send::Sender;
 
+pub(crate) use access::KEY_TEXT_BYTES_MAX;
 pub use access::{Access, TenantError};
 pub use custom_headers::{HeaderError, HeaderErrorKind};
 pub use live::{LiveWebhook, UnsealError};
@@ -193,21 +194,45 @@ impl Engine {
         tenant: TenantKey,
         delivery: DeliveryKey,
     ) -> Result<DeliveryStanding, RetryError> {
-        let live = self.any_webhook(tenant, delivery.webhook).ok_or(RetryError::NotFound)?;
-        match live.webhook.state {
-            WebhookState::Enabled => {}
-            WebhookState::Disabled(_) => return Err(RetryError::WebhookDisabled),
-            WebhookState::Deleted => return Err(RetryError::WebhookDeleted),
-        }
+        let engine = self.clone();
+        self.to_the_end(async move { engine.retry_now(tenant, delivery).await }).await
+    }
+
+    async fn retry_now(
+        &self,
+        tenant: TenantKey,
+        delivery: DeliveryKey,
+    ) -> Result<DeliveryStanding, RetryError> {
+        let live = self.retriable(tenant, delivery)?;
         if !self.claim(&live, delivery).await {
             return Err(RetryError::InFlight);
         }
         let at = self.now();
-        let request = RetryRequest { delivery, at, key: self.next_key(at) };
-        let moved = self.store().request_retry(request).await;
-        let due = moved.as_ref().ok().and_then(|found| found.as_ref()?.standing.due());
-        self.settled(delivery, due);
+        // Claiming may have waited, and the webhook may have been changed meanwhile.
+        let moved = match self.retriable(tenant, delivery) {
+            Ok(_) => {
+                let request = RetryRequest { delivery, at, key: self.next_key(at) };
+                self.store().request_retry(request).await.map_err(RetryError::Store)
+            }
+            Err(refused) => Err(refused),
+        };
+        // While it was claimed it was left out of what the lane knows to be pending; looking once
+        // too often costs nothing.
+        self.settled(delivery, Some(at));
         moved?.ok_or(RetryError::NotFound)
+    }
+
+    fn retriable(
+        &self,
+        tenant: TenantKey,
+        delivery: DeliveryKey,
+    ) -> Result<Arc<LiveWebhook>, RetryError> {
+        let live = self.any_webhook(tenant, delivery.webhook).ok_or(RetryError::NotFound)?;
+        match live.webhook.state {
+            WebhookState::Enabled => Ok(live),
+            WebhookState::Disabled(_) => Err(RetryError::WebhookDisabled),
+            WebhookState::Deleted => Err(RetryError::WebhookDeleted),
+        }
     }
 
     fn next_key<K: Key>(&self, now: UnixMs) -> K {

@@ -134,6 +134,7 @@ pub async fn run(
     let stopping = async {
         shutdown.cancelled().await;
         state.set_ready(false);
+        engine.stop_starting();
         tracing::info!("stopping: no new requests; finishing what is under way");
     };
     let serving = http::serve::run(listener, router, limits, stopping);

@@ -8,9 +8,9 @@ use std::time::Duration;
 use postrider::clock::Clock;
 use postrider::engine::{
     DEFAULT_TENANT, Engine, EngineParts, NewEvent, RetryError, WantedState, WebhookDraft,
-    WebhookPatch,
+    WebhookError, WebhookPatch,
 };
-use postrider::profile::Profiles;
+use postrider::profile::{Profile, Profiles};
 use postrider::send::{Sender, SenderOptions, SystemResolver};
 use postrider_core::address::AddressPolicy;
 use postrider_core::delivery::DeliveryState;
@@ -19,7 +19,7 @@ use postrider_core::id::DeliveryKey;
 use postrider_core::target::TargetPolicy;
 use postrider_signature::seal::{SealingKey, SealingKeys};
 use postrider_signature::{Secret, SigningProfile, Tolerance, verify};
-use postrider_store::{MemoryStore, Store};
+use postrider_store::{MemoryStore, SqliteOptions, SqliteStore, Store};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
@@ -76,6 +76,10 @@ async fn read_request(stream: &mut tokio::net::TcpStream) -> String {
 }
 
 async fn start(store: Arc<dyn Store>, clock: Clock) -> Engine {
+    start_with(store, clock, Profiles::new("standard", Vec::new()).unwrap()).await
+}
+
+async fn start_with(store: Arc<dyn Store>, clock: Clock, profiles: Profiles) -> Engine {
     let policy = TargetPolicy {
         allow_http: true,
         networks: AddressPolicy {
@@ -88,7 +92,7 @@ async fn start(store: Arc<dyn Store>, clock: Clock) -> Engine {
     Engine::start(EngineParts {
         store,
         clock,
-        profiles: Profiles::new("standard", Vec::new()).unwrap(),
+        profiles,
         sealing: SealingKeys::new(SealingKey::from_bytes(&[7; 32])),
         sender: Sender::new(SenderOptions::new(policy.clone(), resolver)).unwrap(),
         policy,
@@ -245,5 +249,105 @@ async fn a_repeated_id_answers_with_the_first_event() {
     assert_eq!(first.event.key, second.event.key);
     let other = NewEvent { data: b"{}".to_vec(), ..given };
     assert!(engine.publish(tenant, other).await.is_err());
+    engine.stop(Duration::from_secs(5)).await;
+}
+
+/// Polls a future once and drops it, as a server does whose client hangs up.
+async fn hang_up(work: impl Future) {
+    tokio::select! {
+        biased;
+        _ = work => panic!("ended before anybody could hang up"),
+        () = std::future::ready(()) => {}
+    }
+}
+
+fn sqlite(folder: &tempfile::TempDir) -> Arc<dyn Store> {
+    let path = folder.path().join("postrider.db");
+    Arc::new(SqliteStore::open(&path, SqliteOptions::default()).unwrap())
+}
+
+#[tokio::test]
+async fn what_was_asked_for_is_done_whole_when_the_client_hangs_up() {
+    let folder = tempfile::tempdir().unwrap();
+    let engine = start(sqlite(&folder), Clock::system()).await;
+    let mut receiver = Receiver::start(vec![]).await;
+    let tenant = engine.tenant(DEFAULT_TENANT).unwrap().key;
+    let live = engine.create_webhook(tenant, draft(&receiver.url, None)).await.unwrap();
+    let key = live.webhook.key;
+    let published = engine.publish(tenant, event()).await.unwrap();
+    receiver.next().await;
+    let delivery = DeliveryKey { event: published.event.key, webhook: key };
+    until_state(&engine, delivery, DeliveryState::Succeeded).await;
+
+    hang_up(engine.retry(tenant, delivery)).await;
+    receiver.next().await;
+    until_state(&engine, delivery, DeliveryState::Succeeded).await;
+
+    let patch =
+        WebhookPatch { description: Some(Some("new".to_owned())), ..WebhookPatch::default() };
+    hang_up(engine.patch_webhook(tenant, key, patch)).await;
+    let changed = async {
+        while engine.webhook(tenant, key).unwrap().webhook.version == 1 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), changed).await.unwrap();
+    hang_up(engine.delete_webhook(tenant, key)).await;
+    let deleted = async {
+        while engine.webhook(tenant, key).is_some() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), deleted).await.unwrap();
+    assert_eq!(engine.stop(Duration::from_secs(5)).await, 0);
+}
+
+#[tokio::test]
+async fn a_replaced_secret_signs_too_until_its_overlap_ends() {
+    let clock = Clock::system();
+    let engine = start(Arc::new(MemoryStore::default()), clock.clone()).await;
+    let mut receiver = Receiver::start(vec![]).await;
+    let tenant = engine.tenant(DEFAULT_TENANT).unwrap().key;
+    let old = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+    let new = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD";
+    let live = engine.create_webhook(tenant, draft(&receiver.url, Some(old))).await.unwrap();
+    let patch = WebhookPatch { secret: Some(new.to_owned()), ..WebhookPatch::default() };
+    for _ in 0..2 {
+        // The second time it is the current one already, and nothing is doubled.
+        engine.patch_webhook(tenant, live.webhook.key, patch.clone()).await.unwrap();
+    }
+    let profile = SigningProfile::standard();
+    for (after, expected) in [(0, [true, true]), (25, [true, false])] {
+        clock.advance(Duration::from_hours(after));
+        engine.publish(tenant, event()).await.unwrap();
+        let request = receiver.next().await;
+        let (head, body) = request.split_once("\r\n\r\n").unwrap();
+        let header =
+            |name: &str| head.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
+        for (secret, is_accepted) in [new, old].into_iter().zip(expected) {
+            let secret = Secret::parse(secret, &profile.secret_format).unwrap();
+            let keys = [(&secret).into()];
+            let tolerance = Tolerance::default();
+            let verified =
+                verify(&profile, &keys, header, body.as_bytes(), engine.now(), tolerance);
+            assert_eq!(verified.is_ok(), is_accepted, "{after} h later");
+        }
+    }
+    engine.stop(Duration::from_secs(5)).await;
+}
+
+#[tokio::test]
+async fn a_profile_is_not_taken_whose_headers_a_webhook_sets_itself() {
+    let mut brand = Profile::builtin("standard").unwrap();
+    brand.signing.name = "acme".into();
+    brand.signing.server_host_header = Some("x-team".into());
+    let profiles = Profiles::new("standard", vec![brand]).unwrap();
+    let engine = start_with(Arc::new(MemoryStore::default()), Clock::system(), profiles).await;
+    let tenant = engine.tenant(DEFAULT_TENANT).unwrap().key;
+    let url = "http://127.0.0.1:9/in";
+    let live = engine.create_webhook(tenant, draft(url, None)).await.unwrap();
+    let patch = WebhookPatch { profile: Some("acme".to_owned()), ..WebhookPatch::default() };
+    let refused = engine.patch_webhook(tenant, live.webhook.key, patch).await.unwrap_err();
+    assert!(matches!(refused, WebhookError::Header(_)), "{refused}");
     engine.stop(Duration::from_secs(5)).await;
 }

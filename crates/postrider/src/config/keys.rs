@@ -27,13 +27,14 @@ pub const ADMIN_KEY_FILE: &str = "admin-key";
 pub const DEV_FILE: &str = "dev.json";
 
 const ADMIN_KEY_LEN_MIN: usize = 24;
-const ADMIN_KEY_LEN_MAX: usize = 512;
+/// As long as the server looks at.
+const ADMIN_KEY_LEN_MAX: usize = crate::engine::KEY_TEXT_BYTES_MAX;
 const ADMIN_KEY_PREFIX: &str = "prk_";
 /// 62^44 is just over 2^256.
 const MADE_KEY_LEN: usize = 44;
 const ALPHABET: &[u8; 62] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
 
-/// A bearer key: 24 to 512 visible ASCII characters. Redacted in `Debug`, zeroized when dropped.
+/// A bearer key: 24 to 256 visible ASCII characters. Redacted in `Debug`, zeroized when dropped.
 #[derive(Clone, PartialEq, Eq)]
 pub struct AdminKey(Zeroizing<String>);
 
@@ -103,7 +104,7 @@ impl AdminKey {
             return Err("is shorter than 24 characters");
         }
         if text.len() > ADMIN_KEY_LEN_MAX {
-            return Err("is longer than 512 characters");
+            return Err("is longer than 256 characters");
         }
         if !text.bytes().all(|b| b.is_ascii_graphic()) {
             return Err("holds spaces or characters beyond ASCII");
@@ -193,7 +194,7 @@ fn kept_admin_key(dir: &Path) -> Result<AdminKey, KeyError> {
     }
     let text = read_private(&path)?.unwrap_or_default();
     AdminKey::parse(text.trim())
-        .map_err(|_| KeyError::Malformed { path, what: "a key of 24 to 512 visible characters" })
+        .map_err(|_| KeyError::Malformed { path, what: "a key of 24 to 256 visible characters" })
 }
 
 /// Whether the directory holds files that are none of this module's.

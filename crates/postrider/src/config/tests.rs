@@ -192,7 +192,7 @@ fn refusals_of_variables_name_the_setting_and_the_mend() {
         (
             "POSTRIDER_ADMIN_KEY",
             "short",
-            "admin_key (POSTRIDER_ADMIN_KEY): is shorter than 24 characters; give 24 to 512 visible ASCII characters, such as `openssl rand -hex 32` makes",
+            "admin_key (POSTRIDER_ADMIN_KEY): is shorter than 24 characters; give 24 to 256 visible ASCII characters, such as `openssl rand -hex 32` makes",
         ),
         (
             "POSTRIDER_ADMIN_KEY",

@@ -187,7 +187,7 @@ pub(super) fn admin_key(given: &Given<'_>) -> Result<AdminKey, ConfigError> {
     AdminKey::parse(given.text()?).map_err(|problem| {
         given.refuse(
             problem,
-            "give 24 to 512 visible ASCII characters, such as `openssl rand -hex 32` makes",
+            "give 24 to 256 visible ASCII characters, such as `openssl rand -hex 32` makes",
         )
     })
 }

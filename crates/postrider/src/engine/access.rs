@@ -12,7 +12,7 @@ use super::live::fill_random;
 use super::{Engine, lock};
 
 /// Longest text that is looked at as a key: nothing unbounded is hashed.
-const KEY_TEXT_BYTES_MAX: usize = 256;
+pub(crate) const KEY_TEXT_BYTES_MAX: usize = 256;
 /// What stands before a made key's id, so that scanners for leaked keys find it.
 const KEY_PREFIX: &str = "prk_";
 /// Random bytes of a made key.
@@ -91,6 +91,11 @@ impl Engine {
     }
 
     pub async fn create_tenant(&self, name: &str) -> Result<Tenant, TenantError> {
+        let (engine, name) = (self.clone(), name.to_owned());
+        self.to_the_end(async move { engine.store_tenant(&name).await }).await
+    }
+
+    async fn store_tenant(&self, name: &str) -> Result<Tenant, TenantError> {
         let is_plain =
             |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"_-".contains(&byte);
         if !(1..=TENANT_NAME_BYTES_MAX).contains(&name.len()) || !name.bytes().all(is_plain) {
@@ -123,6 +128,19 @@ impl Engine {
         description: Option<String>,
         expires_at: Option<UnixMs>,
     ) -> Result<(ApiKey, String), StoreError> {
+        let engine = self.clone();
+        let stored =
+            async move { engine.store_api_key(tenant, scope, description, expires_at).await };
+        self.to_the_end(stored).await
+    }
+
+    async fn store_api_key(
+        &self,
+        tenant: Option<TenantKey>,
+        scope: Scope,
+        description: Option<String>,
+        expires_at: Option<UnixMs>,
+    ) -> Result<(ApiKey, String), StoreError> {
         let now = self.now();
         let key: ApiKeyKey = self.next_key(now);
         let text = key_text(key);
@@ -143,9 +161,13 @@ impl Engine {
 
     /// Revokes a key; `false` when there is none. No request is let in by it after this.
     pub async fn revoke_api_key(&self, key: ApiKeyKey) -> Result<bool, StoreError> {
-        let is_revoked = self.store().revoke_api_key(key, self.now()).await?;
-        lock(&self.inner.access.tables).keys.remove(&key);
-        Ok(is_revoked)
+        let engine = self.clone();
+        let revoked = async move {
+            let is_revoked = engine.store().revoke_api_key(key, engine.now()).await?;
+            lock(&engine.inner.access.tables).keys.remove(&key);
+            Ok(is_revoked)
+        };
+        self.to_the_end(revoked).await
     }
 
     /// Every key that was not revoked, newest first.

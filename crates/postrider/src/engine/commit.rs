@@ -4,6 +4,7 @@
 //! it is parked. Results come back as one batch with one wake. Measured reasons for each of the
 //! numbers are in the design, "The hot path".
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex};
 use std::thread::{JoinHandle, Thread};
 use std::time::{Duration, Instant};
@@ -17,6 +18,10 @@ use super::lock;
 
 /// Accepts queued at most; beyond it publishers are told to come back.
 const ACCEPTS_MAX: usize = 16_384;
+/// Bytes of bodies queued at most, for the same.
+const ACCEPTS_BYTES_MAX: usize = 128 << 20;
+/// Bytes of bodies in one batch, beyond its first event: a transaction of some tens of milliseconds.
+const BATCH_BYTES_MAX: usize = 16 << 20;
 /// A batch takes at most this much, so that a commit stays short.
 const BATCH_MAX: usize = 4_096;
 /// How long a busy writer waits for as many accepts as came last time. An unconditional wait
@@ -50,6 +55,8 @@ struct Queue {
     batch: Batch,
     /// Who waits for each of the batch's accepts.
     replies: Vec<Reply>,
+    /// Of the bodies of the batch's accepts.
+    bytes: usize,
     /// The writer, when it waits; unparked once the queue holds `wanted` accepts or enough records.
     parked: Option<Thread>,
     wanted_accepts: usize,
@@ -84,7 +91,12 @@ impl Commits {
             .name("writer".to_owned())
             .spawn({
                 let shared = shared.clone();
-                move || write(&shared, &*store, &runtime)
+                move || {
+                    let write = AssertUnwindSafe(|| write(&shared, &*store, &runtime));
+                    if catch_unwind(write).is_err() {
+                        end_process();
+                    }
+                }
             })
             .expect("a thread can be started at start-up");
         Self { shared, writer: Mutex::new(Some(writer)) }
@@ -97,9 +109,11 @@ impl Commits {
     ) -> Result<oneshot::Receiver<Result<Accepted, StoreError>>, Full> {
         let (reply, answer) = oneshot::channel();
         let mut queue = lock(&self.shared.queue);
-        if queue.replies.len() >= ACCEPTS_MAX || queue.is_stopping {
+        let is_full = queue.replies.len() >= ACCEPTS_MAX || queue.bytes >= ACCEPTS_BYTES_MAX;
+        if is_full || queue.is_stopping {
             return Err(Full);
         }
+        queue.bytes += accept.event.bodies.size_bytes();
         queue.batch.accepts.push(accept);
         queue.replies.push(reply);
         if queue.replies.len() >= queue.wanted_accepts {
@@ -183,7 +197,8 @@ fn write(shared: &Shared, store: &dyn Store, runtime: &tokio::runtime::Handle) {
     }
 }
 
-/// After a failed sync nobody knows what is on the disk but a process that reads it anew.
+/// After a failed sync nobody knows what is on the disk but a process that reads it anew; and
+/// without its writer a server would take events and never answer.
 pub(super) fn end_process() -> ! {
     tracing::error!("the store can't write any more; ending the process so that it is restarted");
     std::process::exit(74);
@@ -233,8 +248,7 @@ fn next_batch(shared: &Shared, last_accepts: usize) -> Option<Taken> {
             if queue.is_stopping && accepts + records == 0 {
                 return None;
             }
-            let is_gathered =
-                accepts >= expected || gather_until.is_none_or(|until| now >= until);
+            let is_gathered = accepts >= expected || gather_until.is_none_or(|until| now >= until);
             if records > 0 && outcomes_until.is_none() {
                 outcomes_until = Some(now + OUTCOMES_WAIT);
             }
@@ -259,15 +273,24 @@ impl Queue {
     fn take(&mut self) -> Taken {
         self.parked = None;
         let Batch { accepts, records } = &mut self.batch;
-        if accepts.len() + records.len() <= BATCH_MAX {
+        if accepts.len() + records.len() <= BATCH_MAX && self.bytes <= BATCH_BYTES_MAX {
+            self.bytes = 0;
             return (std::mem::take(&mut self.batch), std::mem::take(&mut self.replies));
         }
-        let accepts_taken = accepts.len().min(BATCH_MAX);
+        let mut bytes = 0;
+        let fits = accepts.iter().take(BATCH_MAX).take_while(|accept| {
+            let is_first = bytes == 0;
+            bytes += accept.event.bodies.size_bytes();
+            is_first || bytes <= BATCH_BYTES_MAX
+        });
+        let accepts_taken = fits.count();
         let records_taken = records.len().min(BATCH_MAX);
         let batch = Batch {
             accepts: accepts.drain(..accepts_taken).collect(),
             records: records.drain(..records_taken).collect(),
         };
+        let taken = batch.accepts.iter().map(|accept| accept.event.bodies.size_bytes());
+        self.bytes -= taken.sum::<usize>();
         (batch, self.replies.drain(..accepts_taken).collect())
     }
 }

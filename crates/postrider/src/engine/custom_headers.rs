@@ -85,6 +85,17 @@ pub(super) fn check(
     Ok(checked)
 }
 
+/// Checks names that were accepted under another profile.
+pub(super) fn check_names<'a>(
+    names: impl IntoIterator<Item = &'a str>,
+    profile: &SigningProfile,
+) -> Result<(), HeaderError> {
+    match names.into_iter().find(|name| is_reserved(name, profile)) {
+        Some(name) => Err(HeaderError { name: name.to_owned(), kind: HeaderErrorKind::Reserved }),
+        None => Ok(()),
+    }
+}
+
 /// `name` in lower case.
 fn is_reserved(name: &str, profile: &SigningProfile) -> bool {
     let signing = &profile.list_headers;

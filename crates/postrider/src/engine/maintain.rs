@@ -27,6 +27,7 @@ impl Engine {
                     Ok(swept) if swept.indexed + swept.dropped_buckets == 0 => break,
                     Ok(swept) => {
                         if swept.dropped_buckets > 0 {
+                            self.inner.registry.forget_deleted(keep_from);
                             tracing::info!(
                                 buckets = swept.dropped_buckets,
                                 "dropped what is past its retention"

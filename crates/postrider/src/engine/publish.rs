@@ -80,8 +80,7 @@ impl Engine {
 
     fn accept(&self, tenant: TenantKey, new: &NewEvent) -> Result<Accept, FormError> {
         let now = self.now();
-        let fanout =
-            self.inner.registry.fanout(tenant, &new.event_type, now, || self.next_key(now));
+        let fanout = self.inner.registry.fanout(tenant, &new.event_type, || self.next_key(now));
         let key: EventKey = self.next_key(now);
         let occurred_at = new.occurred_at.unwrap_or(now);
         let id = new.id.clone().unwrap_or_else(|| key.to_string());

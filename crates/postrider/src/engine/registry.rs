@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex};
 
 use postrider_core::event_type::EventType;
-use postrider_core::id::{Key, MatchingKey, TenantKey, UnixMs, WebhookKey};
+use postrider_core::id::{MatchingKey, TenantKey, UnixMs, WebhookKey};
 use postrider_core::matching::{Matching, match_webhooks};
 use postrider_core::target::TargetPolicy;
 use postrider_core::webhook::{Webhook, WebhookState};
@@ -20,9 +20,6 @@ use crate::profile::Profiles;
 
 /// Matchings remembered for one tenant: more event types than any catalogue has.
 const FANOUTS_MAX: usize = 4_096;
-/// A matching is stored under the time it was made at, and retention drops it by that time, one
-/// day after the events of that time. So none is used for longer than this.
-const FANOUT_AGE_MS_MAX: UnixMs = 12 * 3_600_000;
 /// Webhooks read at once when the registry is filled.
 const PAGE: usize = 1_000;
 
@@ -89,6 +86,19 @@ impl Registry {
         tables.by_key.insert(key, live);
     }
 
+    /// Lets go of webhooks that were deleted before `time`: what could name them is gone.
+    pub(super) fn forget_deleted(&self, time: UnixMs) {
+        let mut tables = lock(&self.tables);
+        let is_kept = |live: &LiveWebhook| {
+            live.webhook.state != WebhookState::Deleted || live.webhook.updated_at >= time
+        };
+        tables.by_key.retain(|_, live| is_kept(live));
+        for tenant in tables.tenants.values_mut() {
+            tenant.webhooks.retain(|_, live| is_kept(live));
+            tenant.fanouts.clear();
+        }
+    }
+
     pub(super) fn get(&self, key: WebhookKey) -> Option<Arc<LiveWebhook>> {
         lock(&self.tables).by_key.get(&key).cloned()
     }
@@ -125,14 +135,11 @@ impl Registry {
         &self,
         tenant: TenantKey,
         event_type: &EventType,
-        now: UnixMs,
         make_key: impl FnOnce() -> MatchingKey,
     ) -> Arc<Fanout> {
         let mut tables = lock(&self.tables);
         let table = tables.tenants.entry(tenant).or_default();
-        if let Some(known) = table.fanouts.get(event_type)
-            && now - known.matching.key.made_at() < FANOUT_AGE_MS_MAX
-        {
+        if let Some(known) = table.fanouts.get(event_type) {
             return known.clone();
         }
         if table.fanouts.len() >= FANOUTS_MAX {

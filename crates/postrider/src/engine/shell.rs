@@ -76,10 +76,15 @@ impl Engine {
         }
     }
 
+    /// Starts no more attempts.
+    pub fn stop_starting(&self) {
+        self.tell(Input::Stop);
+    }
+
     /// Stops starting attempts and waits for those under way; how many had to be cut off.
     pub(super) async fn drain(&self, deadline: Duration) -> usize {
         let shell = &self.inner.shell;
-        self.tell(Input::Stop);
+        self.stop_starting();
         let drained = async {
             loop {
                 let turned = shell.turned.notified();
@@ -116,12 +121,16 @@ impl Engine {
         self.tell(Input::Settled { delivery, due });
     }
 
+    pub(super) fn is_cancelling(&self, webhook: WebhookKey) -> bool {
+        lock(&self.inner.shell.dispatcher).is_cancelling(webhook)
+    }
+
     /// Waits until nothing of a webhook is being cancelled.
     pub(super) async fn cancelling_ended(&self, webhook: WebhookKey) {
         let shell = &self.inner.shell;
         loop {
             let turned = shell.turned.notified();
-            if !lock(&shell.dispatcher).is_cancelling(webhook) {
+            if !self.is_cancelling(webhook) {
                 return;
             }
             turned.await;
@@ -162,8 +171,9 @@ impl Engine {
             Effect::Record { delivery, was, what, standing } => {
                 self.record(delivery, was, what, standing);
             }
-            Effect::Load { webhook, until, limit, except } => {
-                self.spawn(self.clone().load(DueQuery { webhook, until, limit, except }));
+            Effect::Load { webhook, until, limit, bytes_max, except } => {
+                let query = DueQuery { webhook, until, limit, bytes_max, except };
+                self.spawn(self.clone().load(query));
             }
             Effect::Cancel { webhook, reason, except } => {
                 self.spawn(self.clone().cancel(webhook, reason, except));
@@ -278,6 +288,18 @@ impl Engine {
                 () = stopped.cancelled() => {}
             }
         });
+    }
+
+    /// Does work that must not stop half-way when whoever asked for it goes away: a change that
+    /// is stored must be told to everybody, and what was claimed must be settled.
+    pub(super) async fn to_the_end<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = T> + Send + 'static,
+    ) -> T {
+        match self.inner.shell.tasks.spawn(work).await {
+            Ok(done) => done,
+            Err(error) => std::panic::resume_unwind(error.into_panic()),
+        }
     }
 
     /// A loop that must not end before the engine does: a panic in it ends the process, for a

@@ -8,13 +8,13 @@ use std::sync::Arc;
 use postrider_core::delivery::CancelReason;
 use postrider_core::dispatcher::Input;
 use postrider_core::event_type::Patterns;
-use postrider_core::id::{TenantKey, WebhookKey};
+use postrider_core::id::{TenantKey, UnixMs, WebhookKey};
 use postrider_core::lane::{Gate, LaneSettings};
 use postrider_core::schedule::RetrySchedule;
 use postrider_core::target::{Target, TargetError};
 use postrider_core::webhook::{DisabledReason, StoredSecret, Webhook, WebhookState};
 use postrider_signature::seal::SealError;
-use postrider_signature::{Secret, SecretError};
+use postrider_signature::{LIVE_SECRETS_MAX, Secret, SecretError};
 use postrider_store::StoreError;
 use zeroize::Zeroizing;
 
@@ -22,6 +22,9 @@ use super::custom_headers::{self, HeaderError};
 use super::live::{LiveWebhook, UnsealError, fill_random, seal_text};
 use super::{Engine, shell};
 use crate::profile::Profile;
+
+/// How long a replaced secret goes on signing (contract §3).
+const OVERLAP_MS_DEFAULT: UnixMs = 24 * 3_600_000;
 
 /// A webhook to be registered.
 #[derive(Clone, Debug)]
@@ -53,7 +56,7 @@ pub struct WebhookPatch {
     pub schedule: Option<Option<RetrySchedule>>,
     /// A profile whose secret format the current secret doesn't have needs a new secret too.
     pub profile: Option<String>,
-    /// Replaces all secrets at once, without an overlap.
+    /// Becomes the current secret; the one before signs too for 24 hours.
     pub secret: Option<String>,
     pub state: Option<WantedState>,
 }
@@ -90,6 +93,15 @@ pub enum WebhookError {
 
 impl Engine {
     pub async fn create_webhook(
+        &self,
+        tenant: TenantKey,
+        draft: WebhookDraft,
+    ) -> Result<Arc<LiveWebhook>, WebhookError> {
+        let engine = self.clone();
+        self.to_the_end(async move { engine.store_webhook(tenant, draft).await }).await
+    }
+
+    async fn store_webhook(
         &self,
         tenant: TenantKey,
         draft: WebhookDraft,
@@ -134,33 +146,69 @@ impl Engine {
         Ok(live)
     }
 
+    /// Changes a webhook. A new secret signs from the next attempt on; the old one signs too until
+    /// its overlap ends.
     pub async fn patch_webhook(
         &self,
         tenant: TenantKey,
         key: WebhookKey,
         patch: WebhookPatch,
     ) -> Result<Arc<LiveWebhook>, WebhookError> {
-        let _changing = self.inner.changing.lock().await;
+        let engine = self.clone();
+        self.to_the_end(async move { engine.change_webhook(tenant, key, patch).await }).await
+    }
+
+    async fn change_webhook(
+        &self,
+        tenant: TenantKey,
+        key: WebhookKey,
+        patch: WebhookPatch,
+    ) -> Result<Arc<LiveWebhook>, WebhookError> {
+        let is_enabling = patch.state == Some(WantedState::Enabled);
+        let cancels = patch.state == Some(WantedState::Disabled { cancel_pending: true });
+        let changing = loop {
+            let changing = self.inner.changing.lock().await;
+            if !(is_enabling && self.is_cancelling(key)) {
+                break changing;
+            }
+            // Others may change their webhooks while this one's pending work is cancelled.
+            drop(changing);
+            self.cancelling_ended(key).await;
+        };
         let before = self.webhook(tenant, key).ok_or(WebhookError::NotFound)?;
+        let (webhook, profile) = self.changed(&before, patch)?;
+        let live = self.store_change(webhook, profile).await?;
+        drop(changing);
+        if cancels {
+            self.cancel_all(&live).await;
+        }
+        Ok(live)
+    }
+
+    /// The webhook that a patch makes of another.
+    fn changed(
+        &self,
+        before: &LiveWebhook,
+        patch: WebhookPatch,
+    ) -> Result<(Webhook, Arc<Profile>), WebhookError> {
         let mut webhook = before.webhook.clone();
+        let key = webhook.key;
         let profile = match &patch.profile {
             Some(name) => self.named_profile(name)?,
             None => before.profile.clone(),
         };
-        webhook.profile = profile.name().to_owned();
-        let format = &profile.signing.secret_format;
-        if let Some(text) = &patch.secret {
-            webhook.secrets = self.sole_secret(key, Secret::parse(text, format)?.expose())?;
-        } else if patch.profile.is_some() {
-            for (secret, _) in &before.material(&self.inner.parts.sealing)?.secrets {
-                Secret::parse(secret.expose(), format)?;
-            }
+        profile.name().clone_into(&mut webhook.profile);
+        if patch.secret.is_some() || patch.profile.is_some() {
+            webhook.secrets = self.rotated(before, &profile, patch.secret.as_deref())?;
         }
         if let Some(url) = &patch.url {
             webhook.url = self.accepted_url(url)?;
         }
-        if let Some(headers) = patch.headers {
-            webhook.headers = self.sealed_headers(key, headers, &profile)?;
+        match patch.headers {
+            Some(headers) => webhook.headers = self.sealed_headers(key, headers, &profile)?,
+            // Another profile may sign with a header that was free before.
+            None => custom_headers::check_names(before.header_names(), &profile.signing)
+                .map_err(WebhookError::Header)?,
         }
         webhook.patterns = patch.events.unwrap_or(webhook.patterns);
         webhook.description = patch.description.unwrap_or(webhook.description);
@@ -168,24 +216,47 @@ impl Engine {
         webhook.concurrency = patch.concurrency.unwrap_or(webhook.concurrency);
         webhook.rate_per_s = patch.rate_per_s.unwrap_or(webhook.rate_per_s);
         webhook.schedule = patch.schedule.unwrap_or(webhook.schedule);
-        let cancels = patch.state == Some(WantedState::Disabled { cancel_pending: true });
-        match patch.state {
-            None => {}
-            Some(WantedState::Enabled) => {
-                self.cancelling_ended(key).await;
-                webhook.state = WebhookState::Enabled;
+        webhook.state = match (patch.state, webhook.state) {
+            (None, state)
+            | (Some(WantedState::Disabled { .. }), state @ WebhookState::Disabled(_)) => state,
+            (Some(WantedState::Enabled), _) => WebhookState::Enabled,
+            (Some(WantedState::Disabled { .. }), _) => {
+                WebhookState::Disabled(DisabledReason::Requested)
             }
-            Some(WantedState::Disabled { .. })
-                if matches!(webhook.state, WebhookState::Disabled(_)) => {}
-            Some(WantedState::Disabled { .. }) => {
-                webhook.state = WebhookState::Disabled(DisabledReason::Requested);
+        };
+        Ok((webhook, profile))
+    }
+
+    /// The secrets with `new` as the current one, and those before it in their overlap (contract
+    /// §3, "Rotation"). Without a new one the present ones must suit the profile.
+    fn rotated(
+        &self,
+        before: &LiveWebhook,
+        profile: &Profile,
+        new: Option<&str>,
+    ) -> Result<Vec<StoredSecret>, WebhookError> {
+        let format = &profile.signing.secret_format;
+        let present = &before.material(&self.inner.parts.sealing)?.secrets;
+        let Some(new) = new else {
+            for (secret, _) in present {
+                Secret::parse(secret.expose(), format)?;
+            }
+            return Ok(before.webhook.secrets.clone());
+        };
+        let new = Secret::parse(new, format)?;
+        if present.first().is_some_and(|(current, _)| *current == new) {
+            return Ok(before.webhook.secrets.clone());
+        }
+        let now = self.now();
+        let mut secrets = self.sole_secret(before.webhook.key, new.expose())?;
+        for ((secret, live_until), stored) in present.iter().zip(&before.webhook.secrets) {
+            let live_until = live_until.unwrap_or(now + OVERLAP_MS_DEFAULT);
+            let suits = Secret::parse(secret.expose(), format).is_ok();
+            if live_until > now && *secret != new && suits && secrets.len() < LIVE_SECRETS_MAX {
+                secrets.push(StoredSecret { live_until: Some(live_until), ..stored.clone() });
             }
         }
-        let live = self.store_change(webhook, profile).await?;
-        if cancels {
-            self.cancel_all(&live).await;
-        }
-        Ok(live)
+        Ok(secrets)
     }
 
     /// Deletes a webhook: no attempt starts after this, and what was pending is cancelled.
@@ -194,15 +265,19 @@ impl Engine {
         tenant: TenantKey,
         key: WebhookKey,
     ) -> Result<(), WebhookError> {
-        let _changing = self.inner.changing.lock().await;
-        let before = self.webhook(tenant, key).ok_or(WebhookError::NotFound)?;
-        let mut webhook = before.webhook.clone();
-        webhook.state = WebhookState::Deleted;
-        // A tombstone signs nothing.
-        webhook.secrets.clear();
-        webhook.headers.clear();
-        self.store_change(webhook, before.profile.clone()).await?;
-        Ok(())
+        let engine = self.clone();
+        let deleted = async move {
+            let _changing = engine.inner.changing.lock().await;
+            let before = engine.webhook(tenant, key).ok_or(WebhookError::NotFound)?;
+            let mut webhook = before.webhook.clone();
+            webhook.state = WebhookState::Deleted;
+            // A tombstone signs nothing.
+            webhook.secrets.clear();
+            webhook.headers.clear();
+            engine.store_change(webhook, before.profile.clone()).await?;
+            Ok(())
+        };
+        self.to_the_end(deleted).await
     }
 
     /// The current secret's text, as it was given or made.
@@ -243,13 +318,13 @@ impl Engine {
         Ok(live)
     }
 
-    /// Cancels what is pending for a disabled webhook, and returns when that is done.
+    /// Cancels what is pending for a disabled webhook, and returns when that is done. Its lane stays
+    /// closed until it is enabled, so that what is in flight doesn't become pending again.
     async fn cancel_all(&self, live: &LiveWebhook) {
         let gate = Gate::Closed(CancelReason::WebhookDisabled);
         let closed = LaneSettings { gate, ..(*live.lane).clone() };
         self.tell(Input::Configured(Arc::new(closed)));
         self.cancelling_ended(live.webhook.key).await;
-        self.tell(Input::Configured(live.lane.clone()));
     }
 
     /// The URL in its canonical form, when the policy allows it.
