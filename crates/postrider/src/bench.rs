@@ -44,7 +44,7 @@ pub struct BenchArgs {
     #[arg(long, value_enum)]
     compare: Option<Compare>,
     /// Rounds of each measurement; the median by CPU is shown
-    #[arg(long, default_value_t = 3)]
+    #[arg(long, default_value_t = 5)]
     rounds: usize,
     /// Print JSON
     #[arg(long)]
@@ -80,9 +80,26 @@ struct Figures {
     duplicates: u64,
 }
 
+/// The server against the forwarder: the median over the rounds, and for CPU the extremes.
+#[derive(Clone, Debug, Serialize)]
+struct Comparison {
+    connections: usize,
+    cpu: f64,
+    cpu_least: f64,
+    cpu_most: f64,
+    throughput: f64,
+}
+
+/// All that was found.
+#[derive(Debug, Default, Serialize)]
+struct Report {
+    figures: Vec<Figures>,
+    comparisons: Vec<Comparison>,
+}
+
 /// Runs the benchmark and prints what it found.
 pub fn main(args: &BenchArgs) -> anyhow::Result<()> {
-    let mut all = Vec::new();
+    let mut all = Report::default();
     for &connections in &args.connections {
         // In turn, round by round, so that whatever else the machine does falls on both.
         let (mut server, mut forward) = (Vec::new(), Vec::new());
@@ -92,21 +109,22 @@ pub fn main(args: &BenchArgs) -> anyhow::Result<()> {
                 forward.push(measure(args, connections, Kind::Forwarder)?);
             }
         }
+        let compared = compare(connections, &server, &forward);
         let server = median(server);
-        let forward = if forward.is_empty() { None } else { Some(median(forward)) };
         show(args, &server);
-        if let Some(forward) = forward {
+        if let Some(compared) = compared {
+            let forward = median(forward);
             show(args, &forward);
             if !args.json {
                 say(&format!(
-                    "{connections:>4} connections: CPU per delivery {:.2} x the forwarder's, throughput {:.2} x",
-                    server.cpu_s_per_1000 / forward.cpu_s_per_1000,
-                    server.delivered_per_s / forward.delivered_per_s,
+                    "{connections:>4} connections: CPU per delivery {:.2} x the forwarder's ({:.2} to {:.2}), throughput {:.2} x",
+                    compared.cpu, compared.cpu_least, compared.cpu_most, compared.throughput,
                 ));
             }
-            all.push(forward);
+            all.comparisons.push(compared);
+            all.figures.push(forward);
         }
-        all.push(server);
+        all.figures.push(server);
     }
     if args.json {
         say(&serde_json::to_string_pretty(&all).context("writing JSON")?);
@@ -117,6 +135,27 @@ pub fn main(args: &BenchArgs) -> anyhow::Result<()> {
 /// Runs the bare forwarder until its standard input closes.
 pub fn forward(args: &ForwardArgs) -> anyhow::Result<()> {
     forward::main(args.to, args.fan_out)
+}
+
+/// Holds each round of the server against the forwarder's of the same round: what else the machine
+/// does changes from round to round, and falls on both. `None` without a forwarder.
+fn compare(connections: usize, server: &[Figures], forward: &[Figures]) -> Option<Comparison> {
+    let ratios = |of: fn(&Figures) -> f64| {
+        let rounds = server.iter().zip(forward);
+        let mut ratios: Vec<f64> =
+            rounds.map(|(server, forward)| of(server) / of(forward)).collect();
+        ratios.sort_by(f64::total_cmp);
+        ratios
+    };
+    let cpu = ratios(|figures| figures.cpu_s_per_1000);
+    let throughput = ratios(|figures| figures.delivered_per_s);
+    Some(Comparison {
+        connections,
+        cpu: *cpu.get(cpu.len() / 2)?,
+        cpu_least: *cpu.first()?,
+        cpu_most: *cpu.last()?,
+        throughput: *throughput.get(throughput.len() / 2)?,
+    })
 }
 
 /// The middle one by CPU; `rounds` holds at least one.
