@@ -110,6 +110,23 @@ fn the_servers_tree_is_lean() {
     );
 }
 
+/// The first command of the README is `cargo run`, which must know which program is meant.
+#[test]
+fn cargo_run_knows_what_to_run() {
+    let output = Command::new(env!("CARGO"))
+        .args(["metadata", "--format-version", "1", "--no-deps", "--offline"])
+        .current_dir(root())
+        .output()
+        .expect("cargo starts");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let metadata = String::from_utf8(output.stdout).expect("metadata is UTF-8");
+    let (_, members) = metadata.split_once("\"workspace_default_members\":[").expect("the field");
+    let (members, _) = members.split_once(']').expect("a list ends");
+    let members: Vec<&str> = members.split(',').collect();
+    assert_eq!(members.len(), 1, "{members:?}");
+    assert!(members[0].contains("/crates/postrider#"), "{members:?}");
+}
+
 /// Rust and a C compiler are all that the build needs.
 #[test]
 fn the_servers_build_needs_no_openssl_and_no_cmake() {
