@@ -8,7 +8,7 @@ use axum::extract::State;
 use http::StatusCode;
 use postrider_core::event::Event;
 use postrider_core::id::{EventKey, Key, MatchingKey, TenantKey, WebhookKey};
-use postrider_core::matching::{Matching, Unmatched};
+use postrider_core::matching::Matching;
 use serde::Serialize;
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
@@ -108,7 +108,7 @@ pub(super) async fn show(
     let event = find(&state, tenant, &id).await?;
     let paging = Paging::first(deliveries_list(tenant, event.key), PAGE_ITEMS_DEFAULT);
     let deliveries = deliveries_page(&state, &event, &paging).await?;
-    let matching = matching_of(&state, event.matching).await?;
+    let matching = matching_of(&state, event.matching).await?.ok_or_else(ApiError::not_found)?;
     let explanation = Explanation::new(&state.engine, tenant, &event.event_type, &matching);
     let detail = EventDetail {
         event: event_view(&event, Some(matching.matched.len())),
@@ -169,13 +169,12 @@ async fn deliveries_page(
     Ok(paging.page(fetched, |found| found.delivery.webhook, |found| DeliveryView::new(&found, &id)))
 }
 
-/// Retention may have taken a matching that an event of its last day still names.
-async fn matching_of(state: &ServerState, key: MatchingKey) -> Result<Arc<Matching>, ApiError> {
-    let found = state.engine.store().matching(key).await;
-    let found = found.map_err(|error| ApiError::store(&error))?;
-    Ok(found.unwrap_or_else(|| {
-        Arc::new(Matching { key, matched: Vec::new(), unmatched: Unmatched::Named(Vec::new()) })
-    }))
+/// `None` when retention took the event and its matching while it was being read.
+async fn matching_of(
+    state: &ServerState,
+    key: MatchingKey,
+) -> Result<Option<Arc<Matching>>, ApiError> {
+    state.engine.store().matching(key).await.map_err(|error| ApiError::store(&error))
 }
 
 /// Events of a page share their matchings, so each is read once.
@@ -185,8 +184,9 @@ async fn matched_counts(
 ) -> Result<HashMap<MatchingKey, usize>, ApiError> {
     let mut counts = HashMap::new();
     for event in events {
-        if let Entry::Vacant(unread) = counts.entry(event.matching) {
-            let matching = matching_of(state, event.matching).await?;
+        if let Entry::Vacant(unread) = counts.entry(event.matching)
+            && let Some(matching) = matching_of(state, event.matching).await?
+        {
             unread.insert(matching.matched.len());
         }
     }
