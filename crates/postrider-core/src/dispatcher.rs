@@ -348,7 +348,7 @@ impl Dispatcher {
     /// Brings the wake list up to date with a lane; forgets it when it is idle.
     fn tidy_lane(&mut self, now: UnixMs, webhook: WebhookKey) {
         let Some(lane) = self.lanes.get_mut(&webhook) else { return };
-        let wake = lane.next_wake(now, &self.limits).filter(|&time| time > now);
+        let wake = lane.next_wake(now, &self.limits);
         if wake != lane.wake {
             if let Some(old) = lane.wake.take() {
                 self.wakes.remove(&(old, webhook));

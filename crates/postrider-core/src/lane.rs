@@ -321,7 +321,8 @@ impl Lane {
         };
     }
 
-    /// When the lane has to be looked at again, if nothing else happens to it.
+    /// When the lane has to be looked at again, if nothing else happens to it: after `now`. What
+    /// could be done by now and is not waits for a slot or for room, not for a time.
     pub(crate) fn next_wake(&self, now: UnixMs, limits: &DispatcherLimits) -> Option<UnixMs> {
         if !self.is_open() {
             return None;
@@ -333,9 +334,6 @@ impl Lane {
             (Load::Idle, Some(due)) => (self.ready.len() <= self.ready_low(limits)).then_some(due),
             (Load::NotBefore(time), Some(due)) => Some(due.max(*time)),
         };
-        match (rate, load) {
-            (Some(a), Some(b)) => Some(a.min(b)),
-            (a, b) => a.or(b),
-        }
+        [rate, load].into_iter().flatten().filter(|&time| time > now).min()
     }
 }

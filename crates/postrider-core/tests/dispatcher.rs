@@ -499,3 +499,20 @@ fn a_rate_need_not_divide_a_thousand() {
         assert!(allowed.contains(&started), "{started} started in 2 s at {rate}/s");
     }
 }
+
+#[test]
+fn a_lane_that_waits_for_its_rate_and_for_room_wakes_for_its_rate() {
+    let mut world = World::with_rate(2, 1, Some(100));
+    world.limits = DispatcherLimits { ready_max: 2, ..LIMITS };
+    world.dispatcher = Dispatcher::new(world.limits);
+    world.publish(&[0, 1]);
+    while !world.in_flight.is_empty() {
+        world.end_attempt(0, Some(200));
+    }
+    world.commit();
+    // Both rates are used up: these fill the memory, and the ones after them stay in the store.
+    world.publish(&[0, 1]);
+    world.publish(&[0, 1]);
+    assert_eq!(world.dispatcher.held(), 2);
+    world.settle();
+}
