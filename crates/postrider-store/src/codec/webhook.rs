@@ -1,18 +1,26 @@
 //! Webhooks as bytes. The key and the version are columns and not repeated here.
 
+use std::collections::BTreeMap;
+
 use postrider_core::event_type::Patterns;
 use postrider_core::id::{Key, TenantKey, WebhookKey};
 use postrider_core::schedule::{Jitter, RetrySchedule};
-use postrider_core::webhook::{DisabledReason, StoredSecret, Webhook, WebhookState};
+use postrider_core::webhook::{DisabledReason, StoredSecret, Webhook, WebhookKind, WebhookState};
 
 use super::wire::{Decoded, Reader, Undecodable, Writer};
 
-const VERSION: u8 = 1;
+/// Written by the first versions: without kind, filter, metadata and time of disabling.
+const VERSION_1: u8 = 1;
+const VERSION: u8 = 2;
 
 const ENABLED: u8 = 0;
 const DISABLED_REQUESTED: u8 = 1;
 const DISABLED_GONE: u8 = 2;
 const DELETED: u8 = 3;
+const DISABLED_FAILING: u8 = 4;
+
+const KIND_URL: u8 = 0;
+const KIND_LISTENER: u8 = 1;
 
 pub(crate) fn encode_webhook(webhook: &Webhook, into: &mut Vec<u8>) {
     into.push(VERSION);
@@ -40,17 +48,35 @@ pub(crate) fn encode_webhook(webhook: &Webhook, into: &mut Vec<u8>) {
         WebhookState::Enabled => ENABLED,
         WebhookState::Disabled(DisabledReason::Requested) => DISABLED_REQUESTED,
         WebhookState::Disabled(DisabledReason::Gone) => DISABLED_GONE,
+        WebhookState::Disabled(DisabledReason::Failing) => DISABLED_FAILING,
         WebhookState::Deleted => DELETED,
     });
     writer.int(webhook.created_at);
     writer.int(webhook.updated_at);
+    writer.byte(match webhook.kind {
+        WebhookKind::Url => KIND_URL,
+        WebhookKind::Listener => KIND_LISTENER,
+    });
+    writer.option(webhook.filter.as_deref(), Writer::str);
+    writer.len(webhook.metadata.len());
+    for (name, value) in &webhook.metadata {
+        writer.str(name);
+        writer.str(value);
+    }
+    writer.option(webhook.disabled_at, Writer::int);
 }
 
 pub(crate) fn decode_webhook(key: WebhookKey, version: u64, bytes: &[u8]) -> Decoded<Webhook> {
-    let mut reader = Reader::versioned(bytes, VERSION)?;
-    let webhook = Webhook {
+    let is_first = bytes.first() == Some(&VERSION_1);
+    let version_byte = if is_first { VERSION_1 } else { VERSION };
+    let mut reader = Reader::versioned(bytes, version_byte)?;
+    let mut webhook = Webhook {
         key,
         version,
+        kind: WebhookKind::Url,
+        filter: None,
+        metadata: BTreeMap::new(),
+        disabled_at: None,
         tenant: TenantKey::from_raw(reader.uint()?),
         url: reader.str()?.to_owned(),
         patterns: read_patterns(&mut reader)?,
@@ -71,12 +97,25 @@ pub(crate) fn decode_webhook(key: WebhookKey, version: u64, bytes: &[u8]) -> Dec
             ENABLED => WebhookState::Enabled,
             DISABLED_REQUESTED => WebhookState::Disabled(DisabledReason::Requested),
             DISABLED_GONE => WebhookState::Disabled(DisabledReason::Gone),
+            DISABLED_FAILING => WebhookState::Disabled(DisabledReason::Failing),
             DELETED => WebhookState::Deleted,
             _ => return Err(Undecodable("an unknown webhook state")),
         },
         created_at: reader.int()?,
         updated_at: reader.int()?,
     };
+    if !is_first {
+        webhook.kind = match reader.byte()? {
+            KIND_URL => WebhookKind::Url,
+            KIND_LISTENER => WebhookKind::Listener,
+            _ => return Err(Undecodable("an unknown kind of webhook")),
+        };
+        webhook.filter = reader.option(|reader| reader.str().map(str::to_owned))?;
+        let metadata =
+            reader.list(|reader| Ok((reader.str()?.to_owned(), reader.str()?.to_owned())))?;
+        webhook.metadata = metadata.into_iter().collect();
+        webhook.disabled_at = reader.option(Reader::int)?;
+    }
     reader.end()?;
     Ok(webhook)
 }
@@ -121,38 +160,74 @@ fn read_schedule(reader: &mut Reader<'_>) -> Decoded<RetrySchedule> {
 mod tests {
     use super::*;
 
+    fn webhook(state: WebhookState, schedule: &RetrySchedule) -> Webhook {
+        Webhook {
+            key: WebhookKey::from_raw(1),
+            tenant: TenantKey::from_raw(2),
+            version: 3,
+            kind: WebhookKind::Url,
+            url: "https://example.com/in?a=b&c+d".to_owned(),
+            patterns: Patterns::parse(&["code.*", "deployment.failed", "*"]).unwrap(),
+            filter: None,
+            profile: "standard".to_owned(),
+            description: Some("first".to_owned()),
+            metadata: BTreeMap::new(),
+            headers: vec![("x-team".to_owned(), vec![1, 2, 3])],
+            timeout_ms: Some(15_000),
+            concurrency: Some(256),
+            rate_per_s: None,
+            schedule: Some(schedule.clone()),
+            secrets: vec![
+                StoredSecret { sealed: vec![4], live_until: None },
+                StoredSecret { sealed: vec![], live_until: Some(9) },
+            ],
+            state,
+            disabled_at: None,
+            created_at: 5,
+            updated_at: 6,
+        }
+    }
+
+    fn encoded(webhook: &Webhook) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        encode_webhook(webhook, &mut bytes);
+        bytes
+    }
+
     #[test]
     fn webhooks_survive_in_every_state() {
         for (state, schedule) in [
             (WebhookState::Enabled, RetrySchedule::standard()),
             (WebhookState::Disabled(DisabledReason::Requested), RetrySchedule::automa()),
             (WebhookState::Disabled(DisabledReason::Gone), RetrySchedule::automa()),
+            (WebhookState::Disabled(DisabledReason::Failing), RetrySchedule::automa()),
             (WebhookState::Deleted, RetrySchedule::standard()),
         ] {
-            let webhook = Webhook {
-                key: WebhookKey::from_raw(1),
-                tenant: TenantKey::from_raw(2),
-                version: 3,
-                url: "https://example.com/in?a=b&c+d".to_owned(),
-                patterns: Patterns::parse(&["code.*", "deployment.failed", "*"]).unwrap(),
-                profile: "standard".to_owned(),
-                description: Some("first".to_owned()),
-                headers: vec![("x-team".to_owned(), vec![1, 2, 3])],
-                timeout_ms: Some(15_000),
-                concurrency: Some(256),
-                rate_per_s: None,
-                schedule: Some(schedule.clone()),
-                secrets: vec![
-                    StoredSecret { sealed: vec![4], live_until: None },
-                    StoredSecret { sealed: vec![], live_until: Some(9) },
-                ],
-                state,
-                created_at: 5,
-                updated_at: 6,
-            };
-            let mut bytes = Vec::new();
-            encode_webhook(&webhook, &mut bytes);
-            assert_eq!(decode_webhook(webhook.key, 3, &bytes), Ok(webhook));
+            let webhook = webhook(state, &schedule);
+            assert_eq!(decode_webhook(webhook.key, 3, &encoded(&webhook)), Ok(webhook));
         }
+    }
+
+    #[test]
+    fn what_came_with_the_second_form_survives() {
+        let metadata = [("team", "blue"), ("ticket", "é 12")];
+        let webhook = Webhook {
+            kind: WebhookKind::Listener,
+            filter: Some("data.severity == \"high\"".to_owned()),
+            metadata: metadata.map(|(name, value)| (name.to_owned(), value.to_owned())).into(),
+            disabled_at: Some(1_795_000_000_000),
+            ..webhook(WebhookState::Enabled, &RetrySchedule::standard())
+        };
+        assert_eq!(decode_webhook(webhook.key, 3, &encoded(&webhook)), Ok(webhook));
+    }
+
+    #[test]
+    fn the_first_form_is_still_read() {
+        let webhook = webhook(WebhookState::Enabled, &RetrySchedule::standard());
+        let mut bytes = encoded(&webhook);
+        bytes[0] = VERSION_1;
+        // kind, filter, length of metadata, time of disabling: a byte each where there is none
+        bytes.truncate(bytes.len() - 4);
+        assert_eq!(decode_webhook(webhook.key, 3, &bytes), Ok(webhook));
     }
 }

@@ -11,7 +11,7 @@ use postrider_core::event::{Bodies, Event};
 use postrider_core::event_type::Patterns;
 use postrider_core::id::{DeliveryKey, EventKey, Key, KeyMaker, TenantKey, UnixMs, WebhookKey};
 use postrider_core::matching::{Matching, Unmatched};
-use postrider_core::webhook::{Webhook, WebhookState};
+use postrider_core::webhook::{Webhook, WebhookKind, WebhookState};
 use postrider_store::{
     Accept, Accepted, Batch, Committed, DueQuery, MemoryStore, Record, Recorded, SqliteOptions,
     SqliteStore, Store,
@@ -213,10 +213,13 @@ impl World {
             key: self.key(),
             tenant,
             version: 1,
+            kind: WebhookKind::Url,
             url: "https://example.com/in".to_owned(),
             patterns: Patterns::parse(&["code.*"]).unwrap(),
+            filter: None,
             profile: "standard".to_owned(),
             description: None,
+            metadata: std::collections::BTreeMap::new(),
             headers: vec![],
             timeout_ms: None,
             concurrency: None,
@@ -224,6 +227,7 @@ impl World {
             schedule: None,
             secrets: vec![],
             state: WebhookState::Enabled,
+            disabled_at: None,
             created_at: self.now,
             updated_at: self.now,
         }

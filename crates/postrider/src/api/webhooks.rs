@@ -38,7 +38,8 @@ pub struct WebhookView {
     pub events: Vec<String>,
     pub profile: String,
     pub state: WebhookStateView,
-    /// Why it is disabled: `requested`, or `gone` when the receiver answered 410.
+    /// Why it is disabled: `requested`; `gone`, when the receiver answered 410; `failing`, when
+    /// it failed for too long.
     pub disabled_reason: Option<&'static str>,
     /// Only in the answer to its registration; later at its secret route.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -217,6 +218,9 @@ impl WebhookView {
             }
             WebhookState::Disabled(DisabledReason::Gone) => {
                 (WebhookStateView::Disabled, Some("gone"))
+            }
+            WebhookState::Disabled(DisabledReason::Failing) => {
+                (WebhookStateView::Disabled, Some("failing"))
             }
             WebhookState::Deleted => (WebhookStateView::Deleted, None),
         };

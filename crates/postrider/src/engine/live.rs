@@ -129,7 +129,7 @@ pub(super) fn fill_random(bytes: &mut [u8]) {
 fn gate(state: WebhookState) -> Gate {
     match state {
         WebhookState::Enabled => Gate::Open,
-        WebhookState::Disabled(DisabledReason::Requested) => Gate::Paused,
+        WebhookState::Disabled(DisabledReason::Requested | DisabledReason::Failing) => Gate::Paused,
         WebhookState::Disabled(DisabledReason::Gone) => Gate::Closed(CancelReason::WebhookGone),
         WebhookState::Deleted => Gate::Closed(CancelReason::WebhookDeleted),
     }

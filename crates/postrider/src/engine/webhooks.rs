@@ -3,6 +3,7 @@
 //! A change is stored, then matched against, then told to the dispatcher, and only then
 //! acknowledged: no attempt that starts later uses the old value.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use postrider_core::delivery::CancelReason;
@@ -12,7 +13,7 @@ use postrider_core::id::{TenantKey, UnixMs, WebhookKey};
 use postrider_core::lane::{Gate, LaneSettings};
 use postrider_core::schedule::RetrySchedule;
 use postrider_core::target::{Target, TargetError};
-use postrider_core::webhook::{DisabledReason, StoredSecret, Webhook, WebhookState};
+use postrider_core::webhook::{DisabledReason, StoredSecret, Webhook, WebhookKind, WebhookState};
 use postrider_signature::seal::SealError;
 use postrider_signature::{LIVE_SECRETS_MAX, Secret, SecretError};
 use postrider_store::StoreError;
@@ -121,10 +122,13 @@ impl Engine {
             key,
             tenant,
             version: 1,
+            kind: WebhookKind::Url,
             url,
             patterns: draft.events,
+            filter: None,
             profile: profile.name().to_owned(),
             description: draft.description,
+            metadata: BTreeMap::new(),
             headers: self.sealed_headers(key, draft.headers, &profile)?,
             timeout_ms: draft.timeout_ms,
             concurrency: draft.concurrency,
@@ -132,6 +136,7 @@ impl Engine {
             schedule: draft.schedule,
             secrets: self.sole_secret(key, secret.expose())?,
             state: WebhookState::Enabled,
+            disabled_at: None,
             created_at: now,
             updated_at: now,
         };
@@ -311,6 +316,10 @@ impl Engine {
     ) -> Result<Arc<LiveWebhook>, StoreError> {
         webhook.version += 1;
         webhook.updated_at = self.now();
+        webhook.disabled_at = match webhook.state {
+            WebhookState::Disabled(_) => webhook.disabled_at.or(Some(webhook.updated_at)),
+            WebhookState::Enabled | WebhookState::Deleted => None,
+        };
         self.store().update_webhook(webhook.clone()).await?;
         let live = Arc::new(LiveWebhook::new(webhook, profile, &self.inner.parts.policy));
         self.inner.registry.put(live.clone());
