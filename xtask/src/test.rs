@@ -12,6 +12,10 @@ use crate::environment;
 use crate::program::{self, Ended};
 use crate::tally::{Counted, Tally, libtest, nextest};
 
+/// From which proptest draws its cases.
+const PROPERTY_SEED: &str = "PROPTEST_RNG_SEED";
+const PROPERTY_SEED_DEFAULT: &str = "20261128";
+
 /// Runs everything, or with a filter only the tests whose names contain it. `false` when
 /// anything failed or nothing ran.
 pub(crate) fn run(root: &Path, filter: Option<&str>) -> anyhow::Result<bool> {
@@ -49,9 +53,14 @@ impl Run<'_> {
         is_success(name, ended).is_some_and(|ended| ended.is_success)
     }
 
-    /// A cargo command that runs tests.
+    /// A cargo command that runs tests. Property tests draw the same cases each time, so that a
+    /// failure is a failure for everybody; to look for new ones, run cargo nextest without this.
     fn counted(&mut self, name: &str, arguments: &[&str], count: fn(&[String]) -> Counted) {
-        let ended = timed(name, || program::run(program::cargo(self.root).args(arguments)));
+        let mut cargo = program::cargo(self.root);
+        if std::env::var_os(PROPERTY_SEED).is_none() {
+            cargo.env(PROPERTY_SEED, PROPERTY_SEED_DEFAULT);
+        }
+        let ended = timed(name, || program::run(cargo.args(arguments)));
         let (is_success, lines) = match is_success(name, ended) {
             Some(ended) => (ended.is_success, ended.lines),
             None => (false, Vec::new()),
