@@ -4,14 +4,15 @@
 //! unless the nearest line above it that isn't blank is `<!-- not run: REASON -->`. It must
 //! succeed. Each file gets a server of its own, as `serve --dev` starts it, whose data are in
 //! `./postrider-data`. What stands in a block for the reader's own machine is put right in one
-//! place: [`as_run_here`].
+//! place: [`as_run_here`]. A block whose first line names a file, as in "js file=hook.js", is written
+//! to that file before; the packages of `tests/receivers` are there for it.
 
 mod support;
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::symlink;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use postrider::clock::Clock;
@@ -48,12 +49,15 @@ fn every_documented_command_works() {
             symlink(env!("CARGO_BIN_EXE_postrider"), link).expect("links can be made");
         }
         let server = TestServer::start_in(&data, Clock::system(), &[("dev", "true")]);
+        write_files(&text, home.path());
         let path = std::env::var_os("PATH").unwrap_or_default();
-        let folders = std::iter::once(bin.path().to_owned()).chain(std::env::split_paths(&path));
+        let own = [bin.path().to_owned(), packages().join("python/bin")];
+        let folders = own.into_iter().chain(std::env::split_paths(&path));
         let path = std::env::join_paths(folders).expect("folders without colons");
         for block in blocks.iter().filter(|block| block.is_run) {
             let place = format!("{}:{}", document.display(), block.line);
-            let commands = as_run_here(&block.commands, &server.url())
+            let port = free_port();
+            let commands = as_run_here(&block.commands, &server.url(), port)
                 .unwrap_or_else(|why| panic!("{place}: {why}"));
             let output = Command::new("timeout")
                 .args([BLOCK_SECONDS_MAX, "sh", "-euc", &commands])
@@ -61,6 +65,7 @@ fn every_documented_command_works() {
                 .env("PATH", &path)
                 .env("POSTRIDER_URL", server.url())
                 .env("POSTRIDER_API_KEY", KEY)
+                .env("PORT", port.to_string())
                 .output()
                 .expect("a shell starts");
             let (out, said) =
@@ -97,13 +102,14 @@ fn every_documented_configuration_is_accepted() {
 }
 
 /// The commands as they work against the test's server, or why they can't.
-fn as_run_here(commands: &str, server: &str) -> Result<String, String> {
+fn as_run_here(commands: &str, server: &str, receiver_port: u16) -> Result<String, String> {
     let mut adjusted = String::new();
     for line in commands.lines() {
         let line = line
             .replace("cargo run --release -- ", "postrider ")
             .replace("http://127.0.0.1:8080", server)
             .replace("http://localhost:8080", server)
+            .replace("http://127.0.0.1:3000", &format!("http://127.0.0.1:{receiver_port}"))
             .replace("https://HOST", server)
             .replace("Bearer KEY", &format!("Bearer {KEY}"));
         // the server of this document runs already, and so does `cargo xtask test`, which runs this
@@ -120,6 +126,41 @@ fn as_run_here(commands: &str, server: &str) -> Result<String, String> {
         adjusted.push('\n');
     }
     Ok(adjusted)
+}
+
+/// Writes the blocks that name a file, and puts the packages that they use beside them.
+fn write_files(markdown: &str, folder: &Path) {
+    let mut lines = markdown.lines();
+    let mut has_files = false;
+    while let Some(line) = lines.next() {
+        let Some((_, name)) = line.strip_prefix("```").and_then(|rest| rest.split_once(" file="))
+        else {
+            continue;
+        };
+        let inside = lines.by_ref().take_while(|line| line.trim() != "```");
+        let text: String = inside.flat_map(|line| [line, "\n"]).collect();
+        fs::write(folder.join(name), text).expect("a file can be written");
+        has_files = true;
+    }
+    if has_files {
+        let here = folder.join("node_modules");
+        fs::create_dir(&here).expect("a folder can be made");
+        let there = packages().join("node/node_modules");
+        for (name, package) in [("express", "express5"), ("standardwebhooks", "standardwebhooks")] {
+            symlink(there.join(package), here.join(name)).expect("links can be made");
+        }
+    }
+}
+
+/// What `cargo xtask prepare` has installed.
+fn packages() -> PathBuf {
+    repository().join("target/test-env")
+}
+
+/// One that nobody listened at a moment ago.
+fn free_port() -> u16 {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port is free");
+    listener.local_addr().expect("it is bound").port()
 }
 
 fn documents() -> Vec<PathBuf> {
@@ -182,7 +223,7 @@ fn blocks_are_found_and_exempt_ones_are_told_apart() {
 
 #[test]
 fn only_what_is_the_readers_own_is_adjusted() {
-    let here = |commands: &str| as_run_here(commands, "http://127.0.0.1:4711");
+    let here = |commands: &str| as_run_here(commands, "http://127.0.0.1:4711", 4712);
     assert_eq!(here("cargo run --release -- serve --dev"), Ok(String::new()));
     let listed = here("cargo run --release -- webhook list --server http://127.0.0.1:8080");
     assert_eq!(listed, Ok("postrider webhook list --server http://127.0.0.1:4711\n".to_owned()));
@@ -191,6 +232,8 @@ fn only_what_is_the_readers_own_is_adjusted() {
         format!("curl -H \"Authorization: Bearer {KEY}\" http://127.0.0.1:4711/v1/events # KEY\n");
     assert_eq!(asked, Ok(wanted));
     assert_eq!(here("cargo xtask test"), Ok(String::new()));
+    let received = here("curl http://127.0.0.1:3000/");
+    assert_eq!(received, Ok("curl http://127.0.0.1:4712/\n".to_owned()));
     assert!(here("cargo build --release").is_err());
 }
 
