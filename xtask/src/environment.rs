@@ -1,4 +1,5 @@
-//! What the tests need beside Rust: curl, Node.js and Python with the packages of receivers.
+//! What the tests need beside Rust: curl, Node.js and Python with the packages of receivers, and the
+//! databases that receivers keep their inboxes in.
 //!
 //! Programs come from Debian's packages when they are missing. Packages for Node.js and Python go
 //! into `target/test-env`, exactly as `tests/receivers` pins them; nothing goes anywhere else.
@@ -48,7 +49,7 @@ struct Program {
     packages: &'static [&'static str],
 }
 
-const PROGRAMS: [Program; 4] = [
+const PROGRAMS: [Program; 6] = [
     Program { name: "curl", is_there: || has("curl"), packages: &["curl", "ca-certificates"] },
     Program { name: "Node.js 18 or newer", is_there: has_node, packages: &["nodejs"] },
     Program { name: "npm", is_there: || has("npm"), packages: &["npm"] },
@@ -57,6 +58,8 @@ const PROGRAMS: [Program; 4] = [
         is_there: has_python,
         packages: &["python3", "python3-venv"],
     },
+    Program { name: "PostgreSQL", is_there: has_postgres, packages: &["postgresql"] },
+    Program { name: "Redis", is_there: || has("redis-server"), packages: &["redis-server"] },
 ];
 
 fn programs() -> anyhow::Result<()> {
@@ -112,6 +115,14 @@ fn has_python() -> bool {
     // Debian splits what `venv` needs into a package of its own; without it there is no ensurepip
     is_at_least(Command::new("python3").arg("--version"), PYTHON_MIN)
         && output(Command::new("python3").args(["-c", "import ensurepip, venv"])).is_some()
+}
+
+/// The server's programs, which Debian keeps off the path.
+fn has_postgres() -> bool {
+    let versions = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+    versions
+        .map(|version| version.path().join("bin"))
+        .any(|bin| ["initdb", "postgres"].iter().all(|program| bin.join(program).is_file()))
 }
 
 fn is_at_least(command: &mut Command, min: [u32; 2]) -> bool {

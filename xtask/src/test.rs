@@ -27,14 +27,23 @@ pub(crate) fn run(root: &Path, filter: Option<&str>) -> anyhow::Result<bool> {
     }
     if filter.is_none() {
         run.check("rustfmt", &["fmt", "--all", "--check", "--", "--color=never"]);
-        let clippy = ["--workspace", "--all-targets", "--", "-D", "warnings"];
-        run.check("clippy", &[&["clippy", "--locked"], &clippy[..]].concat());
+        let strict = ["--all-targets", "--", "-D", "warnings"];
+        run.check("clippy", &[&["clippy", "--locked"], &SERVER[..], &strict].concat());
+        run.check(
+            "clippy of the receiver",
+            &[&["clippy", "--locked"], &RECEIVER[..], &strict].concat(),
+        );
     }
     if prepared.is_ok() {
         run.tests(filter);
     }
     run.conclude()
 }
+
+/// Everything but the receiver SDK, whose features the server has no use for.
+const SERVER: [&str; 3] = ["--workspace", "--exclude", "postrider-receiver"];
+/// The receiver SDK with every store and adapter.
+const RECEIVER: [&str; 3] = ["--package", "postrider-receiver", "--all-features"];
 
 struct Run<'a> {
     root: &'a Path,
@@ -72,26 +81,33 @@ impl Run<'_> {
         let has_nextest =
             program::output(Command::new("cargo").args(["nextest", "--version"])).is_some();
         let filter: Vec<&str> = filter.into_iter().collect();
-        let workspace = ["--workspace", "--locked"];
+        for (part, of) in [("", SERVER), (" of the receiver", RECEIVER)] {
+            self.tests_of(part, &of, has_nextest, &filter);
+        }
+    }
+
+    fn tests_of(&mut self, part: &str, of: &[&str], has_nextest: bool, filter: &[&str]) {
         // lib, bins, tests and examples, as both runners take them without doc tests
-        let targets = ["--lib", "--bins", "--tests", "--examples"];
+        let targets = ["--locked", "--lib", "--bins", "--tests", "--examples"];
         let build = if has_nextest { &["nextest", "run"][..] } else { &["test"] };
-        let name = "build of the tests";
-        if !self.is_done(name, &[build, &workspace, &targets, &["--no-run"]].concat()) {
-            self.tally.step(name, false);
+        let name = format!("build of the tests{part}");
+        if !self.is_done(&name, &[build, of, &targets, &["--no-run"]].concat()) {
+            self.tally.step(&name, false);
             return;
         }
+        let name = format!("tests{part}");
         if has_nextest {
             let rest = ["--no-fail-fast", "--no-tests=pass"];
-            let arguments = [&["nextest", "run"], &workspace[..], &targets, &rest, &filter];
-            self.counted("tests", &arguments.concat(), nextest);
+            let arguments = [&["nextest", "run"], of, &targets, &rest, filter];
+            self.counted(&name, &arguments.concat(), nextest);
         } else {
             let rest = ["--no-fail-fast"];
-            let arguments = [&["test"], &workspace[..], &targets, &rest, &filter];
-            self.counted("tests", &arguments.concat(), libtest);
+            let arguments = [&["test"], of, &targets, &rest, filter];
+            self.counted(&name, &arguments.concat(), libtest);
         }
-        let rest = ["--doc", "--no-fail-fast"];
-        self.counted("doc tests", &[&["test"], &workspace[..], &rest, &filter].concat(), libtest);
+        let rest = ["--locked", "--doc", "--no-fail-fast"];
+        let arguments = [&["test"], of, &rest, filter].concat();
+        self.counted(&format!("doc tests{part}"), &arguments, libtest);
     }
 
     fn conclude(self) -> anyhow::Result<bool> {
