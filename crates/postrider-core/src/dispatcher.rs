@@ -143,6 +143,9 @@ impl Dispatcher {
         let due = event.accepted_at();
         let has_room = self.has_room() && !self.is_stopping;
         let lane = self.lanes.entry(webhook).or_insert_with(|| Lane::new(settings));
+        if lane.has_in_hand(event.key) {
+            return;
+        }
         let ready_max = lane.ready_max(self.limits.lane_ready_max);
         if has_room && lane.takes_accepted(now, ready_max) {
             let Standing::Pending(waiting) = Standing::accepted(due) else {

@@ -58,6 +58,8 @@ pub(crate) struct Lane {
     /// When the first delivery that is only in the store is due.
     stored_due: Option<UnixMs>,
     load: Load,
+    /// The newest event that a page has brought.
+    newest_loaded: Option<EventKey>,
     /// At most `concurrency`; halved when the receiver doesn't answer at all, so that hanging
     /// receivers hold few of the sockets that all share, and raised by one with each answer.
     allowance: u16,
@@ -122,6 +124,7 @@ impl Lane {
             settling: BTreeSet::new(),
             stored_due: None,
             load: Load::Idle,
+            newest_loaded: None,
             allowance,
             rate_free_at_us: 0,
             cancelling: Cancelling::No,
@@ -156,6 +159,14 @@ impl Lane {
     pub(crate) fn holds(&self, event: EventKey) -> bool {
         self.in_flight.contains_key(&event)
             || self.ready.iter().any(|ready| ready.event.key == event)
+    }
+
+    /// Whether a newly accepted delivery is in hand already: a page that was read between its
+    /// commit and now has brought it.
+    pub(crate) fn has_in_hand(&self, event: EventKey) -> bool {
+        self.settling.contains(&event)
+            // most are newer than any page, and `holds` is slow
+            || (self.newest_loaded >= Some(event) && self.holds(event))
     }
 
     /// Whether a newly accepted delivery may enter memory: only when nothing due is left in the
@@ -268,6 +279,8 @@ impl Lane {
         next_due: Option<UnixMs>,
     ) -> (Vec<Ready>, Room) {
         let load = std::mem::replace(&mut self.load, Load::Idle);
+        let newest = page.iter().map(|ready| ready.event.key).max();
+        self.newest_loaded = self.newest_loaded.max(newest);
         let Load::Running { noted, changed, is_void, room } = load else {
             return (Vec::new(), Room::default());
         };
