@@ -202,6 +202,21 @@ impl Lane {
         self.rate_free_at_us < now.saturating_add(1).saturating_mul(1_000)
     }
 
+    /// Between two starts, where there is a rate.
+    fn rate_gap_us(&self) -> Option<i64> {
+        self.settings.rate_per_s.map(|rate| i64::from(1_000_000_u32.div_ceil(rate.max(1))))
+    }
+
+    /// Brings the waits that are moments long by nature to where the clock is now.
+    pub(crate) fn clock_went_back(&mut self, now: UnixMs) {
+        let gap_us = self.rate_gap_us().unwrap_or_default();
+        let free_at_most = now.saturating_mul(1_000).saturating_add(gap_us);
+        self.rate_free_at_us = self.rate_free_at_us.min(free_at_most);
+        if let Load::NotBefore(time) = &mut self.load {
+            *time = (*time).min(now + LOAD_PAUSE_MS);
+        }
+    }
+
     /// How many due deliveries the lane may hold: fewer when its receiver doesn't answer or is
     /// slow by its own wish, so that such lanes can't fill the memory that all share.
     pub(crate) fn ready_max(&self, ready_max: usize) -> usize {
@@ -227,8 +242,7 @@ impl Lane {
     /// Takes the next delivery into flight.
     pub(crate) fn start(&mut self, now: UnixMs) -> Option<Ready> {
         let next = self.ready.pop_front()?;
-        if let Some(rate) = self.settings.rate_per_s {
-            let gap_us = i64::from(1_000_000_u32.div_ceil(rate.max(1)));
+        if let Some(gap_us) = self.rate_gap_us() {
             self.rate_free_at_us = self.rate_free_at_us.max(now.saturating_mul(1_000)) + gap_us;
         }
         self.in_flight.insert(next.event.key, next.clone());

@@ -541,3 +541,46 @@ fn a_delivery_that_a_page_brought_before_its_acceptance_was_told_is_made_once() 
     world.settle();
     assert_eq!(world.attempts[&delivery], 1);
 }
+
+/// Two deliveries that failed once and have long been due again, with a rate of one a second.
+fn two_overdue() -> World {
+    let mut world = World::with_rate(1, 4, Some(1));
+    for _ in 0..2 {
+        world.publish(&[0]);
+        world.end_attempt(0, Some(500));
+        world.commit();
+        world.now += 1_000;
+        world.tell(Input::Woken);
+    }
+    world.now += 7_200_000;
+    world.tell(Input::Woken);
+    world
+}
+
+#[test]
+fn a_clock_that_goes_back_does_not_hold_a_rate_back() {
+    let mut world = two_overdue();
+    world.hand_over_page(0, false);
+    world.hand_over_page(0, false);
+    assert_eq!(world.in_flight.len(), 1, "the other one waits for its rate");
+    world.now -= 3_600_000;
+    world.tell(Input::Woken);
+    let wake = world.dispatcher.next_wake().unwrap();
+    assert!(wake <= world.now + 1_000, "{} ms from now", wake - world.now);
+    world.now = wake;
+    world.tell(Input::Woken);
+    assert_eq!(world.in_flight.len(), 2);
+}
+
+#[test]
+fn a_clock_that_goes_back_does_not_hold_a_failed_load_back() {
+    let mut world = two_overdue();
+    world.hand_over_page(0, true);
+    world.now -= 3_600_000;
+    world.tell(Input::Woken);
+    let wake = world.dispatcher.next_wake().unwrap();
+    assert!(wake <= world.now + 1_000, "{} ms from now", wake - world.now);
+    world.now = wake;
+    world.tell(Input::Woken);
+    assert_eq!(world.pages.len(), 1);
+}
