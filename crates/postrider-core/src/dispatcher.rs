@@ -39,6 +39,8 @@ pub struct Dispatcher {
     promised: Room,
     in_flight: usize,
     settling: usize,
+    /// What the clock showed last.
+    now: UnixMs,
     is_stopping: bool,
 }
 
@@ -56,12 +58,16 @@ impl Dispatcher {
             promised: Room::default(),
             in_flight: 0,
             settling: 0,
+            now: UnixMs::MIN,
             is_stopping: false,
         }
     }
 
     /// Takes in what happened. Afterwards, perform what [`next_effect`](Self::next_effect) gives.
     pub fn handle(&mut self, now: UnixMs, input: Input) {
+        if std::mem::replace(&mut self.now, now) > now {
+            self.clock_went_back(now);
+        }
         match input {
             Input::Accepted { settings, event } => self.accepted(now, settings, event),
             Input::Found { settings, due } => self.found(now, settings, due),
@@ -143,6 +149,9 @@ impl Dispatcher {
         let due = event.accepted_at();
         let has_room = self.has_room() && !self.is_stopping;
         let lane = self.lanes.entry(webhook).or_insert_with(|| Lane::new(settings));
+        if lane.has_in_hand(event.key) {
+            return;
+        }
         let ready_max = lane.ready_max(self.limits.lane_ready_max);
         if has_room && lane.takes_accepted(now, ready_max) {
             let Standing::Pending(waiting) = Standing::accepted(due) else {
@@ -270,6 +279,18 @@ impl Dispatcher {
             }
         }
         self.turn(now, webhook);
+    }
+
+    /// Lanes wait for what the clock showed before; those that wait for moments only would wait for
+    /// as long as it went back.
+    fn clock_went_back(&mut self, now: UnixMs) {
+        let webhooks: Vec<WebhookKey> = self.lanes.keys().copied().collect();
+        for webhook in webhooks {
+            if let Some(lane) = self.lanes.get_mut(&webhook) {
+                lane.clock_went_back(now);
+            }
+            self.tidy_lane(now, webhook);
+        }
     }
 
     fn woken(&mut self, now: UnixMs) {

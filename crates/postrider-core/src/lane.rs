@@ -58,6 +58,8 @@ pub(crate) struct Lane {
     /// When the first delivery that is only in the store is due.
     stored_due: Option<UnixMs>,
     load: Load,
+    /// The newest event that a page has brought.
+    newest_loaded: Option<EventKey>,
     /// At most `concurrency`; halved when the receiver doesn't answer at all, so that hanging
     /// receivers hold few of the sockets that all share, and raised by one with each answer.
     allowance: u16,
@@ -122,6 +124,7 @@ impl Lane {
             settling: BTreeSet::new(),
             stored_due: None,
             load: Load::Idle,
+            newest_loaded: None,
             allowance,
             rate_free_at_us: 0,
             cancelling: Cancelling::No,
@@ -158,6 +161,14 @@ impl Lane {
             || self.ready.iter().any(|ready| ready.event.key == event)
     }
 
+    /// Whether a newly accepted delivery is in hand already: a page that was read between its
+    /// commit and now has brought it.
+    pub(crate) fn has_in_hand(&self, event: EventKey) -> bool {
+        self.settling.contains(&event)
+            // most are newer than any page, and `holds` is slow
+            || (self.newest_loaded >= Some(event) && self.holds(event))
+    }
+
     /// Whether a newly accepted delivery may enter memory: only when nothing due is left in the
     /// store, or it would overtake that, and a running load might bring it a second time.
     pub(crate) fn takes_accepted(&self, now: UnixMs, ready_max: usize) -> bool {
@@ -191,6 +202,21 @@ impl Lane {
         self.rate_free_at_us < now.saturating_add(1).saturating_mul(1_000)
     }
 
+    /// Between two starts, where there is a rate.
+    fn rate_gap_us(&self) -> Option<i64> {
+        self.settings.rate_per_s.map(|rate| i64::from(1_000_000_u32.div_ceil(rate.max(1))))
+    }
+
+    /// Brings the waits that are moments long by nature to where the clock is now.
+    pub(crate) fn clock_went_back(&mut self, now: UnixMs) {
+        let gap_us = self.rate_gap_us().unwrap_or_default();
+        let free_at_most = now.saturating_mul(1_000).saturating_add(gap_us);
+        self.rate_free_at_us = self.rate_free_at_us.min(free_at_most);
+        if let Load::NotBefore(time) = &mut self.load {
+            *time = (*time).min(now + LOAD_PAUSE_MS);
+        }
+    }
+
     /// How many due deliveries the lane may hold: fewer when its receiver doesn't answer or is
     /// slow by its own wish, so that such lanes can't fill the memory that all share.
     pub(crate) fn ready_max(&self, ready_max: usize) -> usize {
@@ -216,8 +242,7 @@ impl Lane {
     /// Takes the next delivery into flight.
     pub(crate) fn start(&mut self, now: UnixMs) -> Option<Ready> {
         let next = self.ready.pop_front()?;
-        if let Some(rate) = self.settings.rate_per_s {
-            let gap_us = i64::from(1_000_000_u32.div_ceil(rate.max(1)));
+        if let Some(gap_us) = self.rate_gap_us() {
             self.rate_free_at_us = self.rate_free_at_us.max(now.saturating_mul(1_000)) + gap_us;
         }
         self.in_flight.insert(next.event.key, next.clone());
@@ -268,6 +293,8 @@ impl Lane {
         next_due: Option<UnixMs>,
     ) -> (Vec<Ready>, Room) {
         let load = std::mem::replace(&mut self.load, Load::Idle);
+        let newest = page.iter().map(|ready| ready.event.key).max();
+        self.newest_loaded = self.newest_loaded.max(newest);
         let Load::Running { noted, changed, is_void, room } = load else {
             return (Vec::new(), Room::default());
         };

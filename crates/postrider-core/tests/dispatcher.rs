@@ -516,3 +516,71 @@ fn a_lane_that_waits_for_its_rate_and_for_room_wakes_for_its_rate() {
     assert_eq!(world.dispatcher.held(), 2);
     world.settle();
 }
+
+#[test]
+fn a_delivery_that_a_page_brought_before_its_acceptance_was_told_is_made_once() {
+    let mut world = World::new(1, 1);
+    let settings = world.webhooks[0].clone();
+    world.publish(&[0]);
+    let event = world.events.values().next().unwrap().clone();
+    world.end_attempt(0, Some(500));
+    world.commit();
+    // Committed, and its commit not handed over yet, when a page is read for another reason.
+    let later: EventKey = world.keys.next(world.now);
+    let later = Arc::new(Event { key: later, ..(*event).clone() });
+    let delivery = DeliveryKey { event: later.key, webhook: settings.webhook };
+    world.now = later.accepted_at();
+    world.events.insert(later.key, later.clone());
+    world.standings.insert(delivery, Standing::accepted(later.accepted_at()));
+    world.tell(Input::Found { settings: settings.clone(), due: world.now });
+    world.hand_over_page(0, false);
+    assert!(world.in_flight.contains_key(&delivery));
+    world.tell(Input::Accepted { settings: settings.clone(), event: later.clone() });
+    world.end_attempt(0, Some(200));
+    world.tell(Input::Accepted { settings, event: later });
+    world.settle();
+    assert_eq!(world.attempts[&delivery], 1);
+}
+
+/// Two deliveries that failed once and have long been due again, with a rate of one a second.
+fn two_overdue() -> World {
+    let mut world = World::with_rate(1, 4, Some(1));
+    for _ in 0..2 {
+        world.publish(&[0]);
+        world.end_attempt(0, Some(500));
+        world.commit();
+        world.now += 1_000;
+        world.tell(Input::Woken);
+    }
+    world.now += 7_200_000;
+    world.tell(Input::Woken);
+    world
+}
+
+#[test]
+fn a_clock_that_goes_back_does_not_hold_a_rate_back() {
+    let mut world = two_overdue();
+    world.hand_over_page(0, false);
+    world.hand_over_page(0, false);
+    assert_eq!(world.in_flight.len(), 1, "the other one waits for its rate");
+    world.now -= 3_600_000;
+    world.tell(Input::Woken);
+    let wake = world.dispatcher.next_wake().unwrap();
+    assert!(wake <= world.now + 1_000, "{} ms from now", wake - world.now);
+    world.now = wake;
+    world.tell(Input::Woken);
+    assert_eq!(world.in_flight.len(), 2);
+}
+
+#[test]
+fn a_clock_that_goes_back_does_not_hold_a_failed_load_back() {
+    let mut world = two_overdue();
+    world.hand_over_page(0, true);
+    world.now -= 3_600_000;
+    world.tell(Input::Woken);
+    let wake = world.dispatcher.next_wake().unwrap();
+    assert!(wake <= world.now + 1_000, "{} ms from now", wake - world.now);
+    world.now = wake;
+    world.tell(Input::Woken);
+    assert_eq!(world.pages.len(), 1);
+}

@@ -56,6 +56,7 @@ pub struct Record {
 /// What became of a [`Record`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Recorded {
+    /// The entry is in the history: written now, or before by a commit whose answer was lost.
     Done,
     /// No pending delivery stood like that: somebody else ended it. Nothing was written.
     NotPending,

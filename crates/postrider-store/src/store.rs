@@ -55,8 +55,9 @@ pub trait EventStore: Send + Sync + 'static {
     /// id is free again once its event is gone. One that reads as an id that we made, for an event
     /// of the same tenant without a given id, is taken as long as that event is there: the event
     /// under it could not be found. Only a repeat of what was accepted under it as a given id
-    /// comes before that. In another tenant it is an id like any other. A key is never used for a second event or entry:
-    /// the same event under its own key is a repeat, as long as retention has not taken it.
+    /// comes before that. In another tenant it is an id like any other. A key is never used for a
+    /// second event or entry: the same event under its own key is a repeat, and the same entry
+    /// under its own is done, as long as retention has not taken them.
     ///
     /// May block the calling thread for as long as a commit takes: give it a thread of its own.
     async fn commit(&self, batch: &Batch) -> Result<Committed, StoreError>;

@@ -40,7 +40,8 @@ impl State {
         let DeliveryKey { event, webhook } = record.entry.delivery;
         let stands = self.pending.get(&(webhook, record.was.due, event));
         if stands != Some(&record.was) {
-            return Recorded::NotPending;
+            let is_repeat = self.history.contains_key(&record.entry.key);
+            return if is_repeat { Recorded::Done } else { Recorded::NotPending };
         }
         self.happen(record.entry);
         Recorded::Done

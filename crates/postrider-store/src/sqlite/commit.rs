@@ -164,7 +164,8 @@ impl<'a> Work<'a> {
     fn record(&mut self, record: &Record) -> Outcome<Recorded> {
         let entry = &record.entry;
         if !pending::delete(self.connection, entry.delivery, &record.was)? {
-            return Ok(Recorded::NotPending);
+            let is_repeat = self.ledger.view(self.connection).has_entry(entry.key)?;
+            return Ok(if is_repeat { Recorded::Done } else { Recorded::NotPending });
         }
         self.move_on(Standing::Pending(record.was), entry)?;
         Ok(Recorded::Done)

@@ -219,10 +219,25 @@ pub(crate) async fn an_outcome_recorded_twice_counts_once(mut world: World) {
     let name = delivery(&event, webhook);
     let first = world.attempt(name, first_waiting(&event), Verdict::Success);
     let second = world.attempt(name, first_waiting(&event), Verdict::Success);
-    let records = vec![first.clone(), second, first.clone()];
-    let done = world.commit(vec![], records).await;
-    assert_eq!(done.records, [Recorded::Done, Recorded::NotPending, Recorded::NotPending]);
+    let done = world.commit(vec![], vec![first.clone(), second]).await;
+    assert_eq!(done.records, [Recorded::Done, Recorded::NotPending]);
     assert_eq!(world.store.history(name).await.unwrap(), [first.entry]);
+    world.check_counts().await;
+}
+
+pub(crate) async fn an_outcome_whose_answer_was_lost_is_done_when_it_comes_again(mut world: World) {
+    let [webhook] = world.webhook_keys();
+    let event = world.publish(&[webhook]).await;
+    let name = delivery(&event, webhook);
+    let retry_at = Some(world.now + 5_000);
+    let verdict = Verdict::Failure { ended_at: world.now, retry_at };
+    let record = world.attempt(name, first_waiting(&event), verdict);
+    for _ in 0..2 {
+        let done = world.commit(vec![], vec![record.clone()]).await;
+        assert_eq!(done.records, [Recorded::Done]);
+    }
+    assert_eq!(world.store.history(name).await.unwrap(), [record.entry]);
+    assert_eq!(world.pending(webhook).await, [event.key]);
     world.check_counts().await;
 }
 

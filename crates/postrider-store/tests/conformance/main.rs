@@ -87,6 +87,7 @@ on_every_store! {
         a_failure_moves_its_due_time
         an_outcome_from_an_old_standing_is_refused
         an_outcome_recorded_twice_counts_once
+        an_outcome_whose_answer_was_lost_is_done_when_it_comes_again
         an_event_and_its_outcome_can_share_a_batch
         a_retry_moves_every_state_on
         a_retry_of_what_is_not_there_is_none

@@ -269,11 +269,10 @@ impl Engine {
             let wake_at = shell.wake_at.load(Ordering::Relaxed);
             tokio::select! {
                 () = shell.wake_moved.notified() => {}
+                // Also where the clock went back meanwhile: the dispatcher then says when to come.
                 () = self.clock().sleep_until(wake_at) => {
-                    if self.now() >= wake_at {
-                        shell.wake_at.store(UnixMs::MAX, Ordering::Relaxed);
-                        self.tell(Input::Woken);
-                    }
+                    shell.wake_at.store(UnixMs::MAX, Ordering::Relaxed);
+                    self.tell(Input::Woken);
                 }
             }
         }
