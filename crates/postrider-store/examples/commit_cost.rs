@@ -177,7 +177,7 @@ fn succeeded(
         })),
         standing: Standing::Pending(was).after(Trigger::Attempted(Verdict::Success))?,
     };
-    Ok(Record { was, entry })
+    Ok(Record { was, entry, health: None })
 }
 
 /// User and system time of this process.

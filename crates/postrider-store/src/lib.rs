@@ -20,8 +20,11 @@ pub use bucket::BUCKET_MS_DEFAULT;
 pub use error::StoreError;
 pub use memory::MemoryStore;
 pub use records::{
-    Accept, Accepted, ApiKey, Batch, Cancelling, Committed, Counts, DeliveryStanding, DueDelivery,
-    DuePage, DueQuery, LaneStart, Record, Recorded, RetryRequest, Scope, Swept, Tenant,
+    Accept, Accepted, ApiKey, Backlog, Batch, Cancelling, Committed, Counts, DeliveryStanding,
+    DueDelivery, DuePage, DueQuery, LaneStart, Record, Recorded, RetryRequest, Scope, Slot,
+    Statistics, Swept, Tenant,
 };
 pub use sqlite::{SqliteOptions, SqliteStore};
-pub use store::{AccessStore, DeliveryStore, EventStore, MaintenanceStore, Store, WebhookStore};
+pub use store::{
+    AccessStore, DeliveryStore, EventStore, HealthStore, MaintenanceStore, Store, WebhookStore,
+};

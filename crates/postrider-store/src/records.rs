@@ -4,10 +4,12 @@ use std::sync::Arc;
 
 use postrider_core::delivery::{CancelReason, HistoryEntry, Standing, Waiting};
 use postrider_core::event::{Event, Fingerprint};
+use postrider_core::health::Health;
 use postrider_core::id::{
     ApiKeyKey, DeliveryKey, EventKey, HistoryKey, TenantKey, UnixMs, WebhookKey,
 };
 use postrider_core::matching::Matching;
+use postrider_core::statistics::Tally;
 
 /// One group commit: all of it becomes durable together, or none of it.
 #[derive(Clone, Debug, Default)]
@@ -51,6 +53,9 @@ pub struct Record {
     /// is greater than the event's and than those of all earlier entries of the delivery; how it
     /// compares to other deliveries' doesn't matter.
     pub entry: HistoryEntry,
+    /// How its webhook fares from now on, where that must be kept. Of several in a batch the last
+    /// counts for each webhook. It is kept even when the record itself is refused.
+    pub health: Option<Health>,
 }
 
 /// What became of a [`Record`].
@@ -128,6 +133,38 @@ pub struct Cancelling {
     pub keys: Vec<HistoryKey>,
     /// Events whose deliveries the owner has in flight; they are left alone.
     pub except: Vec<EventKey>,
+}
+
+/// How many deliveries are pending.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Backlog {
+    pub count: usize,
+    /// There are more than were counted.
+    pub is_more: bool,
+    /// When the oldest event among those counted was accepted.
+    pub oldest_at: Option<UnixMs>,
+}
+
+/// What was counted in one slot of time of a webhook or a tenant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Slot<K> {
+    pub of: K,
+    /// A multiple of the width of its kind ([`postrider_core::statistics`]).
+    pub at: UnixMs,
+    pub tally: Tally,
+}
+
+/// What was counted since it was last stored. A bounded number of slots.
+#[derive(Clone, Debug, Default)]
+pub struct Statistics {
+    pub webhooks: Vec<Slot<WebhookKey>>,
+    pub tenants: Vec<Slot<TenantKey>>,
+    /// When attempts of webhooks last succeeded.
+    pub successes: Vec<(WebhookKey, UnixMs)>,
+    /// Slots of webhooks that begin before this are out of date.
+    pub keep_webhooks_from: UnixMs,
+    /// The same for those of tenants.
+    pub keep_tenants_from: UnixMs,
 }
 
 /// How one delivery stands.

@@ -5,25 +5,30 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use postrider_core::delivery::HistoryEntry;
 use postrider_core::event::Event;
+use postrider_core::health::Health;
 use postrider_core::id::{
     ApiKeyKey, DeliveryKey, EventKey, HistoryKey, MatchingKey, TenantKey, UnixMs, WebhookKey,
 };
 use postrider_core::matching::Matching;
+use postrider_core::statistics::Tally;
 use postrider_core::webhook::Webhook;
 
 use crate::error::StoreError;
 use crate::records::{
-    ApiKey, Batch, Cancelling, Committed, Counts, DeliveryStanding, DuePage, DueQuery, LaneStart,
-    RetryRequest, Swept, Tenant,
+    ApiKey, Backlog, Batch, Cancelling, Committed, Counts, DeliveryStanding, DuePage, DueQuery,
+    LaneStart, RetryRequest, Statistics, Swept, Tenant,
 };
 
 /// All verbs of a store. Shared as `Arc<dyn Store>`.
 pub trait Store:
-    WebhookStore + EventStore + DeliveryStore + AccessStore + MaintenanceStore
+    WebhookStore + EventStore + DeliveryStore + HealthStore + AccessStore + MaintenanceStore
 {
 }
 
-impl<T: WebhookStore + EventStore + DeliveryStore + AccessStore + MaintenanceStore> Store for T {}
+impl<T> Store for T where
+    T: WebhookStore + EventStore + DeliveryStore + HealthStore + AccessStore + MaintenanceStore
+{
+}
 
 /// Webhooks. A deleted one stays as a tombstone until retention takes it.
 #[async_trait]
@@ -108,6 +113,13 @@ pub trait DeliveryStore: Send + Sync + 'static {
     /// history already counts as one that this made before.
     async fn cancel_pending(&self, cancelling: Cancelling) -> Result<usize, StoreError>;
 
+    /// What is pending for these webhooks together, counting `count_max` deliveries at most.
+    async fn backlog(
+        &self,
+        webhooks: Vec<WebhookKey>,
+        count_max: usize,
+    ) -> Result<Backlog, StoreError>;
+
     /// How the deliveries of an event stand, ascending by webhook, after `after`.
     /// Empty when there is no such event.
     async fn deliveries_of_event(
@@ -131,6 +143,44 @@ pub trait DeliveryStore: Send + Sync + 'static {
         before: Option<HistoryKey>,
         limit: usize,
     ) -> Result<Vec<HistoryEntry>, StoreError>;
+}
+
+/// How webhooks fare: their health, which [`EventStore::commit`] keeps with the outcomes it tells
+/// of, and what was counted in slots of time.
+#[async_trait]
+pub trait HealthStore: Send + Sync + 'static {
+    /// The health of webhooks after `after` that one was kept for, ascending by key.
+    async fn healths(
+        &self,
+        after: Option<WebhookKey>,
+        limit: usize,
+    ) -> Result<Vec<(WebhookKey, Health)>, StoreError>;
+
+    /// Keeps a health apart from any outcome: how a counting begins anew. Here as in a commit, one
+    /// that was counted from an earlier time than the stored one changes nothing, nor does one of a
+    /// webhook that is unknown or deleted.
+    async fn keep_health(&self, webhook: WebhookKey, health: Health) -> Result<(), StoreError>;
+
+    /// Adds to slots, making those that are missing; moves last successes forward; and drops what is
+    /// out of date, of each kind the slots of one time at most.
+    async fn add_statistics(&self, statistics: Statistics) -> Result<(), StoreError>;
+
+    /// Slots of a webhook that begin at `from` or later but before `until`, ascending. `from` is
+    /// when a slot begins.
+    async fn webhook_slots(
+        &self,
+        webhook: WebhookKey,
+        from: UnixMs,
+        until: UnixMs,
+    ) -> Result<Vec<(UnixMs, Tally)>, StoreError>;
+
+    /// The same for a tenant.
+    async fn tenant_slots(
+        &self,
+        tenant: TenantKey,
+        from: UnixMs,
+        until: UnixMs,
+    ) -> Result<Vec<(UnixMs, Tally)>, StoreError>;
 }
 
 /// Tenants and API keys.

@@ -143,7 +143,7 @@ fn success(delivery: DeliveryKey, at: UnixMs, keys: &mut KeyMaker) -> Record {
         what: Happening::Attempt(Box::new(attempt)),
         standing: Standing::Final { state: DeliveryState::Succeeded, progress },
     };
-    Record { was, entry }
+    Record { was, entry, health: None }
 }
 
 fn now_ms() -> UnixMs {

@@ -9,6 +9,7 @@ mod event;
 mod history;
 mod matching;
 mod standing;
+mod tally;
 mod webhook;
 mod wire;
 
@@ -16,5 +17,6 @@ pub(crate) use event::{decode_event, encode_event};
 pub(crate) use history::{decode_history, encode_history};
 pub(crate) use matching::{decode_matching, encode_matching};
 pub(crate) use standing::{decode_standing, encode_standing};
+pub(crate) use tally::{decode_tally, encode_tally};
 pub(crate) use webhook::{decode_webhook, encode_webhook};
 pub(crate) use wire::Undecodable;

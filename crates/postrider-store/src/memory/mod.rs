@@ -6,6 +6,7 @@
 
 mod deliveries;
 mod events;
+mod health;
 mod state;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -13,20 +14,24 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use postrider_core::delivery::HistoryEntry;
 use postrider_core::event::Event;
+use postrider_core::health::Health;
 use postrider_core::id::{
     ApiKeyKey, DeliveryKey, EventKey, HistoryKey, Key, MatchingKey, TenantKey, UnixMs, WebhookKey,
 };
 use postrider_core::matching::Matching;
-use postrider_core::webhook::Webhook;
+use postrider_core::statistics::Tally;
+use postrider_core::webhook::{Webhook, WebhookState};
 
 use self::state::State;
 use crate::bucket::{BUCKET_MS_DEFAULT, Buckets};
 use crate::error::StoreError;
 use crate::records::{
-    ApiKey, Batch, Cancelling, Committed, Counts, DeliveryStanding, DuePage, DueQuery, LaneStart,
-    RetryRequest, Swept, Tenant,
+    ApiKey, Backlog, Batch, Cancelling, Committed, Counts, DeliveryStanding, DuePage, DueQuery,
+    LaneStart, RetryRequest, Statistics, Swept, Tenant,
 };
-use crate::store::{AccessStore, DeliveryStore, EventStore, MaintenanceStore, WebhookStore};
+use crate::store::{
+    AccessStore, DeliveryStore, EventStore, HealthStore, MaintenanceStore, WebhookStore,
+};
 
 /// A store in memory. See the module.
 #[derive(Debug)]
@@ -69,13 +74,15 @@ impl WebhookStore for MemoryStore {
 
     async fn update_webhook(&self, webhook: Webhook) -> Result<(), StoreError> {
         let mut state = self.state();
-        match state.webhooks.get_mut(&webhook.key) {
-            Some(stored) if stored.version.checked_add(1) == Some(webhook.version) => {
-                *stored = webhook;
-                Ok(())
-            }
-            _ => Err(StoreError::Conflict("the webhook was changed meanwhile")),
+        let stored = state.webhooks.get(&webhook.key);
+        if stored.is_none_or(|stored| stored.version.checked_add(1) != Some(webhook.version)) {
+            return Err(StoreError::Conflict("the webhook was changed meanwhile"));
         }
+        if webhook.state == WebhookState::Deleted {
+            state.healths.remove(&webhook.key);
+        }
+        state.webhooks.insert(webhook.key, webhook);
+        Ok(())
     }
 
     async fn webhooks(
@@ -93,12 +100,14 @@ impl WebhookStore for MemoryStore {
 impl EventStore for MemoryStore {
     async fn commit(&self, batch: &Batch) -> Result<Committed, StoreError> {
         let mut state = self.state();
-        Ok(Committed {
+        let committed = Committed {
             accepts: (batch.accepts.iter())
                 .map(|accept| state.accept(self.buckets, accept.clone()))
                 .collect(),
             records: batch.records.iter().map(|record| state.record(record.clone())).collect(),
-        })
+        };
+        state.keep_healths(batch);
+        Ok(committed)
     }
 
     async fn event(&self, tenant: TenantKey, id: &str) -> Result<Option<Arc<Event>>, StoreError> {
@@ -153,6 +162,14 @@ impl DeliveryStore for MemoryStore {
         self.state().cancel_pending(&cancelling)
     }
 
+    async fn backlog(
+        &self,
+        webhooks: Vec<WebhookKey>,
+        count_max: usize,
+    ) -> Result<Backlog, StoreError> {
+        Ok(self.state().backlog(&webhooks, count_max))
+    }
+
     async fn deliveries_of_event(
         &self,
         event: EventKey,
@@ -192,6 +209,47 @@ impl DeliveryStore for MemoryStore {
         let newest_first = state.history.values().rev();
         let older = newest_first.filter(|e| before.is_none_or(|before| e.key < before));
         Ok(older.filter(|e| e.delivery.webhook == webhook).take(limit).cloned().collect())
+    }
+}
+
+#[async_trait]
+impl HealthStore for MemoryStore {
+    async fn healths(
+        &self,
+        after: Option<WebhookKey>,
+        limit: usize,
+    ) -> Result<Vec<(WebhookKey, Health)>, StoreError> {
+        let state = self.state();
+        let later = state.healths.iter().filter(|(webhook, _)| Some(**webhook) > after);
+        Ok(later.take(limit).map(|(&webhook, &health)| (webhook, health)).collect())
+    }
+
+    async fn keep_health(&self, webhook: WebhookKey, health: Health) -> Result<(), StoreError> {
+        self.state().keep_health(webhook, health);
+        Ok(())
+    }
+
+    async fn add_statistics(&self, statistics: Statistics) -> Result<(), StoreError> {
+        self.state().add_statistics(statistics);
+        Ok(())
+    }
+
+    async fn webhook_slots(
+        &self,
+        webhook: WebhookKey,
+        from: UnixMs,
+        until: UnixMs,
+    ) -> Result<Vec<(UnixMs, Tally)>, StoreError> {
+        Ok(health::slots_of(&self.state().webhook_slots, webhook, from, until))
+    }
+
+    async fn tenant_slots(
+        &self,
+        tenant: TenantKey,
+        from: UnixMs,
+        until: UnixMs,
+    ) -> Result<Vec<(UnixMs, Tally)>, StoreError> {
+        Ok(health::slots_of(&self.state().tenant_slots, tenant, from, until))
     }
 }
 

@@ -5,10 +5,12 @@ use std::sync::Arc;
 
 use postrider_core::delivery::{HistoryEntry, Standing, Waiting};
 use postrider_core::event::{Event, Fingerprint};
+use postrider_core::health::Health;
 use postrider_core::id::{
     ApiKeyKey, DeliveryKey, EventKey, HistoryKey, MatchingKey, TenantKey, UnixMs, WebhookKey,
 };
 use postrider_core::matching::Matching;
+use postrider_core::statistics::Tally;
 use postrider_core::webhook::{Webhook, WebhookState};
 
 use crate::bucket::{Bucket, Buckets};
@@ -26,6 +28,9 @@ pub(super) struct State {
     /// Exactly the unfinished deliveries.
     pub(super) pending: BTreeMap<(WebhookKey, UnixMs, EventKey), Waiting>,
     pub(super) history: BTreeMap<HistoryKey, HistoryEntry>,
+    pub(super) healths: BTreeMap<WebhookKey, Health>,
+    pub(super) webhook_slots: BTreeMap<(UnixMs, WebhookKey), Tally>,
+    pub(super) tenant_slots: BTreeMap<(UnixMs, TenantKey), Tally>,
     pub(super) tenants: BTreeMap<TenantKey, Tenant>,
     pub(super) api_keys: BTreeMap<ApiKeyKey, ApiKey>,
     /// All but the pending ones, which are counted.

@@ -13,7 +13,7 @@ use rusqlite::Connection;
 use super::failure::Outcome;
 use super::ledger::{IndexNow, Ledger};
 use super::view::{id_table, sql};
-use super::{index, pending};
+use super::{health, index, pending};
 use crate::bucket::Bucket;
 use crate::codec::{encode_event, encode_history, encode_matching};
 use crate::records::{Accept, Accepted, Batch, Committed, Record, Recorded};
@@ -48,6 +48,7 @@ impl<'a> Work<'a> {
         let accepts = batch.accepts.iter().map(accept).collect::<Outcome<_>>()?;
         let record = |record| self.record(record);
         let records = batch.records.iter().map(record).collect::<Outcome<_>>()?;
+        health::keep_all(self.connection, &batch.records)?;
         Ok(Committed { accepts, records })
     }
 

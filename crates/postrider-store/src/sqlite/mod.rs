@@ -7,6 +7,7 @@
 mod access;
 mod commit;
 mod failure;
+mod health;
 mod index;
 mod ledger;
 mod moves;
@@ -15,6 +16,7 @@ mod pending;
 mod queries;
 mod readers;
 mod retention;
+mod slots;
 mod standings;
 mod verbs;
 mod view;

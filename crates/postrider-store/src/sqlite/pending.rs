@@ -1,14 +1,14 @@
 //! The unfinished deliveries: which are due, and the rows that say so.
 
 use postrider_core::delivery::{Mode, Progress, Waiting};
-use postrider_core::id::{DeliveryKey, EventKey, WebhookKey};
+use postrider_core::id::{DeliveryKey, EventKey, Key, WebhookKey};
 use rusqlite::{Connection, OptionalExtension, Row};
 
 use super::failure::{Failure, Outcome};
 use super::queries;
-use super::view::{View, key, sql};
+use super::view::{View, key, sql, sql_limit};
 use crate::error::StoreError;
-use crate::records::{DueDelivery, DuePage, DueQuery, LaneStart};
+use crate::records::{Backlog, DueDelivery, DuePage, DueQuery, LaneStart};
 
 const SCHEDULED: i64 = 0;
 const MANUAL: i64 = 1;
@@ -120,6 +120,25 @@ impl View<'_> {
             lanes.push(LaneStart { webhook: key(webhook), first_due });
         }
         Ok(lanes)
+    }
+
+    /// Looks at `count_max` deliveries and one more, of however many webhooks.
+    pub(super) fn backlog(&self, webhooks: &[WebhookKey], count_max: usize) -> Outcome<Backlog> {
+        let mut statement = self.connection.prepare_cached(queries::BACKLOG)?;
+        let mut backlog = Backlog::default();
+        for &webhook in webhooks {
+            let limit = sql_limit(count_max - backlog.count + 1);
+            let mut rows = statement.query((sql(webhook), limit))?;
+            while let Some(row) = rows.next()? {
+                if backlog.count == count_max {
+                    return Ok(Backlog { is_more: true, ..backlog });
+                }
+                backlog.count += 1;
+                let at = key::<EventKey>(row.get(0)?).made_at();
+                backlog.oldest_at = Some(backlog.oldest_at.map_or(at, |oldest| oldest.min(at)));
+            }
+        }
+        Ok(backlog)
     }
 
     /// The first `limit` pending deliveries of a webhook but `except`, as they are due.

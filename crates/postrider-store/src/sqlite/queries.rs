@@ -1,10 +1,14 @@
 //! The text of every query that reads what grows, so that one test can ask SQLite how it would
 //! go about each: none may scan a table.
 
+#[cfg(test)]
+use super::slots;
 use crate::bucket::Bucket;
 
 pub(super) const PENDING_OF_WEBHOOK: &str = "SELECT due, event, attempts, scheduled, mode, resume \
      FROM pending WHERE webhook = ?1 ORDER BY due, event";
+pub(super) const BACKLOG: &str =
+    "SELECT event FROM pending WHERE webhook = ?1 ORDER BY due, event LIMIT ?2";
 /// One step of a skip scan.
 pub(super) const NEXT_LANE: &str =
     "SELECT webhook, due FROM pending WHERE webhook > ?1 ORDER BY webhook, due LIMIT 1";
@@ -106,6 +110,7 @@ pub(super) fn entry(n: Bucket) -> String {
 pub(super) fn all(n: Bucket, ids: Bucket) -> Vec<String> {
     let fixed = [
         PENDING_OF_WEBHOOK,
+        BACKLOG,
         NEXT_LANE,
         EVENT_KEPT,
         EVENT_ID_KEPT,
@@ -126,7 +131,9 @@ pub(super) fn all(n: Bucket, ids: Bucket) -> Vec<String> {
         last_entries_in_index,
         entry,
     ];
-    (fixed.into_iter().map(str::to_owned))
+    let slots = [slots::WEBHOOKS, slots::TENANTS]
+        .map(|kind| [kind.find, kind.oldest, kind.newest, kind.drop]);
+    (fixed.into_iter().chain(slots.into_iter().flatten()).map(str::to_owned))
         .chain(bucketed.into_iter().map(|text| text(n)))
         .chain([event_id(ids)])
         .collect()

@@ -10,10 +10,10 @@ use rusqlite::{Connection, ffi};
 use tempfile::TempDir;
 
 use super::view::{id_table, sql};
-use super::{Failure, SqliteOptions, SqliteStore, queries, writer};
+use super::{Failure, SqliteOptions, SqliteStore, open, queries, writer};
 use crate::error::StoreError;
 use crate::records::{Accept, Accepted, Batch, DueQuery};
-use crate::store::{DeliveryStore, EventStore, MaintenanceStore};
+use crate::store::{DeliveryStore, EventStore, HealthStore, MaintenanceStore};
 
 const NOW: i64 = 1_795_000_000_000;
 
@@ -178,6 +178,23 @@ fn tables_of_a_newer_version_are_refused() {
         panic!("it is refused");
     };
     assert!(text.contains("newer Postrider"), "{text}");
+}
+
+#[tokio::test]
+async fn tables_of_the_first_version_are_brought_up_to_date() {
+    let mut ground = Ground::new();
+    let path = ground.folder.path().join("store.db");
+    let old = Connection::open(&path).unwrap();
+    old.execute_batch("CREATE TABLE schema_version (version INTEGER PRIMARY KEY) STRICT").unwrap();
+    old.execute_batch(include_str!("migrations/0001_begin.sql")).unwrap();
+    let began =
+        "INSERT INTO schema_version VALUES (1); INSERT INTO setting VALUES ('bucket_ms', 7)";
+    old.execute_batch(began).unwrap();
+    drop(old);
+    let store = ground.open().unwrap();
+    store.commit(&ground.batch(10)).await.unwrap();
+    assert_eq!(store.healths(None, 9).await, Ok(vec![]));
+    assert_eq!(open::setting(&store.shared.writer().connection, "bucket_ms").unwrap(), 7);
 }
 
 #[tokio::test]

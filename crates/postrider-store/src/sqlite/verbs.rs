@@ -5,21 +5,25 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use postrider_core::delivery::HistoryEntry;
 use postrider_core::event::Event;
+use postrider_core::health::Health;
 use postrider_core::id::{
     ApiKeyKey, DeliveryKey, EventKey, HistoryKey, MatchingKey, TenantKey, UnixMs, WebhookKey,
 };
 use postrider_core::matching::Matching;
+use postrider_core::statistics::Tally;
 use postrider_core::webhook::Webhook;
 
 use super::failure::Outcome;
 use super::view::View;
-use super::{Shared, SqliteStore, access, retention, webhooks};
+use super::{Shared, SqliteStore, access, health, retention, slots, webhooks};
 use crate::error::StoreError;
 use crate::records::{
-    ApiKey, Batch, Cancelling, Committed, Counts, DeliveryStanding, DuePage, DueQuery, LaneStart,
-    RetryRequest, Swept, Tenant,
+    ApiKey, Backlog, Batch, Cancelling, Committed, Counts, DeliveryStanding, DuePage, DueQuery,
+    LaneStart, RetryRequest, Statistics, Swept, Tenant,
 };
-use crate::store::{AccessStore, DeliveryStore, EventStore, MaintenanceStore, WebhookStore};
+use crate::store::{
+    AccessStore, DeliveryStore, EventStore, HealthStore, MaintenanceStore, WebhookStore,
+};
 
 impl SqliteStore {
     /// Runs blocking work on a thread for it. A panic in it goes on in the caller.
@@ -122,6 +126,14 @@ impl DeliveryStore for SqliteStore {
         self.blocking(move |shared| shared.work(|work| work.cancel_pending(&cancelling))).await
     }
 
+    async fn backlog(
+        &self,
+        webhooks: Vec<WebhookKey>,
+        count_max: usize,
+    ) -> Result<Backlog, StoreError> {
+        self.read(move |view| view.backlog(&webhooks, count_max)).await
+    }
+
     async fn deliveries_of_event(
         &self,
         event: EventKey,
@@ -149,6 +161,44 @@ impl DeliveryStore for SqliteStore {
         limit: usize,
     ) -> Result<Vec<HistoryEntry>, StoreError> {
         self.read(move |view| view.history_of_webhook(webhook, before, limit)).await
+    }
+}
+
+#[async_trait]
+impl HealthStore for SqliteStore {
+    async fn healths(
+        &self,
+        after: Option<WebhookKey>,
+        limit: usize,
+    ) -> Result<Vec<(WebhookKey, Health)>, StoreError> {
+        self.read(move |view| health::list(view.connection, after, limit)).await
+    }
+
+    async fn keep_health(&self, webhook: WebhookKey, health: Health) -> Result<(), StoreError> {
+        self.blocking(move |shared| shared.write(|c| health::keep(c, webhook, &health))).await
+    }
+
+    async fn add_statistics(&self, statistics: Statistics) -> Result<(), StoreError> {
+        let add = move |c: &_| slots::add(c, &statistics, &mut Vec::new());
+        self.blocking(move |shared| shared.write(add)).await
+    }
+
+    async fn webhook_slots(
+        &self,
+        webhook: WebhookKey,
+        from: UnixMs,
+        until: UnixMs,
+    ) -> Result<Vec<(UnixMs, Tally)>, StoreError> {
+        self.read(move |view| slots::WEBHOOKS.range(view.connection, webhook, from, until)).await
+    }
+
+    async fn tenant_slots(
+        &self,
+        tenant: TenantKey,
+        from: UnixMs,
+        until: UnixMs,
+    ) -> Result<Vec<(UnixMs, Tally)>, StoreError> {
+        self.read(move |view| slots::TENANTS.range(view.connection, tenant, from, until)).await
     }
 }
 

@@ -5,6 +5,7 @@ use postrider_core::webhook::{Webhook, WebhookState};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::failure::{Failure, Outcome};
+use super::health;
 use super::view::{key, sql, sql_limit};
 use crate::codec::{decode_webhook, encode_webhook};
 use crate::error::StoreError;
@@ -29,11 +30,13 @@ pub(super) fn update(connection: &Connection, webhook: &Webhook) -> Outcome<()> 
          WHERE key = ?1 AND version = ?2 - 1",
     )?;
     let (version, deleted_at, bytes) = columns(webhook)?;
-    if update.execute(params![sql(webhook.key), version, deleted_at, bytes])? == 1 {
-        Ok(())
-    } else {
-        Err(StoreError::Conflict("the webhook was changed meanwhile").into())
+    if update.execute(params![sql(webhook.key), version, deleted_at, bytes])? != 1 {
+        return Err(StoreError::Conflict("the webhook was changed meanwhile").into());
     }
+    if deleted_at.is_some() {
+        health::forget(connection, webhook.key)?;
+    }
+    Ok(())
 }
 
 /// All webhooks after `after`, ascending.

@@ -8,6 +8,7 @@
 mod accepting;
 mod access;
 mod deliveries;
+mod health;
 mod listing;
 mod model;
 mod retention;
@@ -97,6 +98,17 @@ on_every_store! {
         cancelling_leaves_what_is_in_flight
         cancelling_again_with_the_same_keys_cancels_nothing_more
         counts_always_add_up;
+    health:
+        health_is_kept_with_the_outcome_that_it_tells_of
+        the_last_health_of_a_batch_counts
+        a_counting_begins_anew_and_what_came_before_is_out_of_date
+        a_deleted_webhook_leaves_no_health_behind
+        healths_come_in_pages
+        a_last_success_only_moves_forward_and_changes_nothing_else
+        what_is_counted_apart_adds_up
+        slots_are_read_by_a_range_of_time
+        the_oldest_slots_go_one_time_after_the_other
+        a_backlog_is_counted_up_to_a_bound;
     listing:
         events_of_a_tenant_come_newest_first_in_pages
         tenants_see_their_own_events_only

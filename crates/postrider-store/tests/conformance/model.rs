@@ -10,12 +10,14 @@ use std::sync::Arc;
 
 use postrider_core::delivery::{CancelReason, Verdict};
 use postrider_core::event::Event;
-use postrider_core::id::{DeliveryKey, EventKey, TenantKey, WebhookKey};
+use postrider_core::health::Health;
+use postrider_core::id::{DeliveryKey, EventKey, TenantKey, UnixMs, WebhookKey};
 use postrider_core::matching::Matching;
+use postrider_core::statistics::{TENANT_SLOT_MS, Tally, WEBHOOK_SLOT_MS, slot_at};
 use postrider_core::webhook::{Webhook, WebhookState};
 use postrider_store::{
-    Accept, Accepted, Batch, Cancelling, DueDelivery, DueQuery, Record, RetryRequest,
-    SqliteOptions, SqliteStore, Store,
+    Accept, Accepted, Batch, Cancelling, DueDelivery, DueQuery, Record, RetryRequest, Slot,
+    SqliteOptions, SqliteStore, Statistics, Store,
 };
 use tempfile::TempDir;
 
@@ -180,6 +182,7 @@ impl Model {
             }
             90..92 => self.reopen(),
             92..94 => self.compare_all().await,
+            94..97 => self.fare().await,
             _ => self.read().await,
         }
     }
@@ -277,7 +280,8 @@ impl Model {
                 }
             };
             let name = DeliveryKey { event: event.key, webhook };
-            let record = self.world.attempt(name, waiting, verdict);
+            let mut record = self.world.attempt(name, waiting, verdict);
+            record.health = self.dice.is_one_in(2).then(|| self.health());
             if self.dice.is_one_in(6) {
                 self.late.records.push(record);
             } else {
@@ -353,6 +357,38 @@ impl Model {
         }
     }
 
+    fn health(&mut self) -> Health {
+        Health {
+            counted_from: self.dice.ms_below(3),
+            failures_in_a_row: 1,
+            failing_since: Some(self.dice.ms_below(100)),
+            ..Health::default()
+        }
+    }
+
+    async fn fare(&mut self) {
+        let webhook = self.dice.pick(&self.receivers);
+        if self.dice.is_one_in(3) {
+            let health = self.health();
+            both!(self, keep_health(webhook, health)).unwrap();
+        }
+        let tenant = self.dice.pick(&self.tenants);
+        // some slots ago, so that some are added to and some are out of date
+        let some = self.dice.ms_below(5);
+        let now = self.world.now;
+        let at = slot_at(now, WEBHOOK_SLOT_MS) - some * WEBHOOK_SLOT_MS;
+        let minute = slot_at(now, TENANT_SLOT_MS) - some * TENANT_SLOT_MS;
+        let tally = Tally { succeeded: 1, ..Tally::default() };
+        let statistics = Statistics {
+            webhooks: vec![Slot { of: webhook, at, tally: tally.clone() }],
+            tenants: vec![Slot { of: tenant, at: minute, tally }],
+            successes: vec![(webhook, now - some)],
+            keep_webhooks_from: now - 3 * WEBHOOK_SLOT_MS,
+            keep_tenants_from: now - 3 * TENANT_SLOT_MS,
+        };
+        both!(self, add_statistics(statistics)).unwrap();
+    }
+
     async fn sweep(&mut self) {
         let keep_from = self.world.now - self.dice.ms_below(6 * BUCKET_MS);
         self.world.sweep(keep_from).await;
@@ -381,11 +417,15 @@ impl Model {
         let webhook = self.dice.pick(&self.receivers);
         let after = (self.dice.below(2) == 0).then_some(webhook);
         let tenant = self.dice.pick(&self.tenants);
-        match self.dice.below(6) {
+        match self.dice.below(7) {
             0 => drop(both!(self, events(tenant, Some(event), limit))),
             1 => drop(both!(self, deliveries_of_event(event, after, limit))),
             2 => drop(both!(self, lanes(after, limit))),
             3 => drop(both!(self, webhooks(after, limit))),
+            5 => {
+                let webhooks = self.receivers.clone();
+                drop(both!(self, backlog(webhooks, limit)));
+            }
             4 => {
                 let query = DueQuery {
                     webhook,
@@ -414,7 +454,9 @@ impl Model {
         drop(both!(self, newest_key_ms()));
         drop(both!(self, lanes(None::<_>, 100)));
         drop(both!(self, webhooks(None::<_>, 1_000)));
+        drop(both!(self, healths(None::<_>, 1_000)));
         for tenant in self.tenants.clone() {
+            drop(both!(self, tenant_slots(tenant, 0, UnixMs::MAX)));
             drop(both!(self, events(tenant, None::<_>, 10_000)));
             for id in 0..8 {
                 let id = format!("id-{id}");
@@ -423,6 +465,7 @@ impl Model {
             }
         }
         for webhook in self.receivers.clone() {
+            drop(both!(self, webhook_slots(webhook, 0, UnixMs::MAX)));
             drop(both!(self, history_of_webhook(webhook, None::<_>, 10_000)));
             let query = due_query(webhook, self.world.now, 10_000);
             drop(both!(self, due(query)));

@@ -158,6 +158,7 @@ impl World {
                 })),
                 standing: standing.unwrap(),
             },
+            health: None,
         }
     }
 

@@ -125,7 +125,7 @@ impl Commits {
     /// Queues what became of a delivery. Bounded by the attempts in flight.
     pub(super) fn record(&self, was: Waiting, entry: HistoryEntry) {
         let mut queue = lock(&self.shared.queue);
-        queue.batch.records.push(Record { was, entry });
+        queue.batch.records.push(Record { was, entry, health: None });
         let records = queue.batch.records.len();
         if records == 1 || records == OUTCOMES_ENOUGH {
             queue.unpark();
