@@ -235,6 +235,7 @@ impl Dispatcher {
         let standing = standing_after(&ready.waiting, &lane.settings, lane.gate, &ended);
         self.effects.push_back(Effect::Record {
             delivery,
+            event: ready.event,
             was: ready.waiting,
             what: Happening::Attempt(Box::new(ended.attempt)),
             standing,

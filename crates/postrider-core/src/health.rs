@@ -69,6 +69,17 @@ impl Health {
         Self { counted_from: time, ..Self::default() }
     }
 
+    /// The same webhook's when the counting begins anew at `time`: its run is forgotten, and so is
+    /// what was counted before but is stored later.
+    #[must_use]
+    pub fn anew(&self, time: UnixMs) -> Self {
+        Self {
+            last_success_at: self.last_success_at,
+            last_failure_at: self.last_failure_at,
+            ..Self::counted_from(time.max(self.counted_from.saturating_add(1)))
+        }
+    }
+
     /// Takes in an attempt that ended at `at`.
     pub fn note(&mut self, outcome: Outcome, at: UnixMs, policy: &HealthPolicy) -> Change {
         match outcome {
@@ -171,6 +182,17 @@ mod tests {
         assert!(!health.is_past_bearing(i64::MAX, &never));
         health.note(Outcome::Succeeded, 1_400, &POLICY);
         assert!(!health.is_past_bearing(i64::MAX, &POLICY));
+    }
+
+    #[test]
+    fn a_counting_that_begins_anew_is_a_later_one_whatever_the_clock_says() {
+        let mut health = Health::counted_from(5_000);
+        health.note(FAILED, 6_000, &POLICY);
+        for (time, counted_from) in [(9_000, 9_000), (5_000, 5_001), (0, 5_001)] {
+            let anew = health.anew(time);
+            assert_eq!((anew.counted_from, anew.failures_in_a_row), (counted_from, 0));
+            assert_eq!((anew.failing_since, anew.last_failure_at), (None, Some(6_000)));
+        }
     }
 
     #[test]

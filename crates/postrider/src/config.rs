@@ -23,6 +23,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use postrider_core::address::Network;
+use postrider_core::health::HealthPolicy;
 
 use crate::profile::Profile;
 
@@ -62,8 +63,20 @@ pub struct Config {
     /// One deadline over a whole attempt, where the webhook names none.
     pub attempt_timeout: Duration,
     pub webhooks_per_tenant_max: usize,
+    /// When a run of failures has consequences.
+    pub health: HealthPolicy,
+    pub metrics: MetricsAccess,
     /// The profiles that this server adds to the built-in ones, in the order of their names.
     pub profiles: Vec<Profile>,
+}
+
+/// Who may read the metrics.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MetricsAccess {
+    /// Whoever has an admin key.
+    Admin,
+    /// Anybody who reaches the server.
+    Open,
 }
 
 /// What is logged, and how.
@@ -160,6 +173,12 @@ impl Config {
             ),
             webhooks_per_tenant_max: sources
                 .or_default("webhooks_per_tenant_max", |g| g.whole(1..=1_000_000))?,
+            health: HealthPolicy {
+                disable_after_ms: sources.or_default("disable_failing_after_s", value::bearing)?,
+                report_at: sources
+                    .or_default("report_failures_in_a_row", |g| g.whole(1..=1_000))?,
+            },
+            metrics: sources.or_default("metrics", value::metrics_access)?,
             profiles,
         };
         unsafe_settings::refuse(&config, sources)?;

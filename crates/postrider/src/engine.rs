@@ -10,17 +10,23 @@ mod access;
 mod commit;
 mod custom_headers;
 mod deliver;
+mod health;
 mod live;
 mod maintain;
+mod metrics;
+mod operational;
+mod outcome;
 mod publish;
 mod registry;
 mod shell;
+mod statistics;
 mod webhooks;
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use postrider_core::health::HealthPolicy;
 use postrider_core::id::DeliveryKey;
 use postrider_core::id::{Key, KeyMaker, TenantKey, UnixMs, WebhookKey};
 use postrider_core::target::TargetPolicy;
@@ -36,7 +42,9 @@ pub(crate) use access::KEY_TEXT_BYTES_MAX;
 pub use access::{Access, TenantError};
 pub use custom_headers::{HeaderError, HeaderErrorKind};
 pub use live::{LiveWebhook, UnsealError};
+pub use operational::{DELIVERY_FAILED, WEBHOOK_DISABLED, WEBHOOK_FAILING, WEBHOOK_RECOVERED};
 pub use publish::{NewEvent, PublishError, Published};
+pub use statistics::{TenantStatistics, WebhookHealth, Window};
 pub use webhooks::{WantedState, WebhookDraft, WebhookError, WebhookPatch};
 
 /// The tenant that requests belong to which name none.
@@ -59,6 +67,8 @@ pub struct EngineParts {
     pub webhooks_per_tenant_max: usize,
     /// Events and history older than this are dropped.
     pub retention: Duration,
+    /// When a run of failures has consequences.
+    pub health: HealthPolicy,
 }
 
 impl fmt::Debug for EngineParts {
@@ -86,6 +96,9 @@ struct Inner {
     access: access::AccessTable,
     commits: commit::Commits,
     shell: shell::Shell,
+    health: health::HealthBook,
+    statistics: statistics::StatisticsBook,
+    metrics: metrics::Metrics,
     /// One webhook change at a time: read, decide, store, tell.
     changing: tokio::sync::Mutex<()>,
 }
@@ -114,12 +127,16 @@ impl Engine {
         let newest = store.newest_key_ms().await?;
         let registry = registry::Registry::load(&*store, &parts.profiles, &parts.policy).await?;
         let access = access::AccessTable::load(&*store, parts.admin_key.as_deref()).await?;
+        let health = health::HealthBook::load(&*store).await?;
         let inner = Arc::new(Inner {
             keys: Mutex::new(KeyMaker::new(0, newest)),
             registry,
             access,
             commits: commit::Commits::start(store),
             shell: shell::Shell::new(),
+            health,
+            statistics: statistics::StatisticsBook::default(),
+            metrics: metrics::Metrics::new(),
             changing: tokio::sync::Mutex::new(()),
             parts,
         });
@@ -138,6 +155,7 @@ impl Engine {
     /// to be durable, and ends the writer. Returns how many attempts were cut off.
     pub async fn stop(&self, drain: Duration) -> usize {
         let cut_off = self.drain(drain).await;
+        self.flush_statistics().await;
         self.inner.commits.stop().await;
         cut_off
     }

@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::cli::greeting::Greeting;
 use crate::clock::Clock;
-use crate::config::{Config, Keys};
+use crate::config::{Config, Keys, MetricsAccess};
 use crate::engine::{Engine, EngineParts};
 use crate::http::state::ServerState;
 use crate::profile::Profiles;
@@ -122,7 +122,7 @@ pub async fn run(
     let engine = start_engine(&config, &keys, store, clock, bound, &public_url).await?;
     let made_admin_key = make_admin_key(&engine, &keys).await?;
 
-    let state = ServerState::new(engine.clone(), config.body_limit_bytes);
+    let state = server_state(&config, engine.clone());
     let more = if config.is_dev { dev::router(engine.clone(), bound) } else { Router::new() };
     let router = api::router(state.clone(), more);
     started(Started { engine: engine.clone(), public_url, made_admin_key });
@@ -155,6 +155,14 @@ pub async fn run(
     }
     tracing::info!("stopped");
     Ok(())
+}
+
+fn server_state(config: &Config, engine: Engine) -> ServerState {
+    let state = ServerState::new(engine, config.body_limit_bytes);
+    match config.metrics {
+        MetricsAccess::Admin => state,
+        MetricsAccess::Open => state.with_open_metrics(),
+    }
 }
 
 async fn open_store(config: &Config) -> anyhow::Result<Arc<dyn Store>> {
@@ -195,6 +203,7 @@ async fn start_engine(
         attempt_timeout: config.attempt_timeout,
         webhooks_per_tenant_max: config.webhooks_per_tenant_max,
         retention: Duration::from_secs(u64::from(config.retention_days) * 86_400),
+        health: config.health,
     };
     Engine::start(parts).await.context("reading the database")
 }

@@ -15,6 +15,7 @@ use postrider::send::{Sender, SenderOptions, SystemResolver};
 use postrider_core::address::AddressPolicy;
 use postrider_core::delivery::DeliveryState;
 use postrider_core::event_type::Patterns;
+use postrider_core::health::HealthPolicy;
 use postrider_core::id::DeliveryKey;
 use postrider_core::target::TargetPolicy;
 use postrider_signature::seal::{SealingKey, SealingKeys};
@@ -101,6 +102,7 @@ async fn start_with(store: Arc<dyn Store>, clock: Clock, profiles: Profiles) -> 
         attempt_timeout: Duration::from_secs(5),
         webhooks_per_tenant_max: 10,
         retention: Duration::from_hours(30 * 24),
+        health: HealthPolicy::default(),
     })
     .await
     .unwrap()

@@ -73,7 +73,13 @@ pub enum Effect {
     /// Make an attempt; answer with [`Input::AttemptEnded`].
     Start { delivery: DeliveryKey, event: Arc<Event>, waiting: Waiting },
     /// Make the outcome durable; answer with [`Input::Settled`].
-    Record { delivery: DeliveryKey, was: Waiting, what: Happening, standing: Standing },
+    Record {
+        delivery: DeliveryKey,
+        event: Arc<Event>,
+        was: Waiting,
+        what: Happening,
+        standing: Standing,
+    },
     /// Read due deliveries; answer with [`Input::Loaded`] or [`Input::LoadFailed`].
     /// At most `limit` of them, with bodies of at most `bytes_max` together (but at least one).
     Load {

@@ -55,6 +55,17 @@ pub const SETTINGS: &[Setting] = &[
     flag("drain_seconds", Some("20"), "How long a stop waits for attempts in flight, 0 to 300"),
     flag("attempt_timeout_seconds", Some("15"), "Deadline of an attempt, 1 to 30"),
     flag("webhooks_per_tenant_max", Some("10000"), "Most webhooks of one tenant, 1 to 1000000"),
+    flag(
+        "disable_failing_after_s",
+        Some("432000"),
+        "Seconds without a success after which a failing webhook is disabled, 0 (never) to 31536000",
+    ),
+    flag(
+        "report_failures_in_a_row",
+        Some("5"),
+        "At which failure in a row postrider.webhook.failing is published, 1 to 1000",
+    ),
+    flag("metrics", Some("admin"), "Who may read /metrics: admin, with an admin key, or open"),
 ];
 
 /// Variables of ours that are no settings of the server: the client's, and the file's.

@@ -47,6 +47,8 @@ fn nothing_given_is_a_safe_server_on_this_machine() {
     assert_eq!(config.drain, Duration::from_secs(20));
     assert_eq!(config.attempt_timeout, Duration::from_secs(15));
     assert_eq!(config.webhooks_per_tenant_max, 10_000);
+    assert_eq!(config.health, HealthPolicy::default());
+    assert_eq!(config.metrics, MetricsAccess::Admin);
     assert_eq!(config.log, LogConfig { format: LogFormat::Text, level: LogLevel::Info });
 }
 
@@ -82,7 +84,8 @@ fn every_setting_can_be_given_in_the_file_and_as_a_variable() {
          admin_key = '{0}'\nsealing_key = '{SEALING}'\nold_sealing_keys = []\n\
          default_profile = 'automa'\ndanger_allow_networks = ['10.0.0.0/8']\nallow_http = true\n\
          body_limit_bytes = 2048\nretention_days = 1\nlog_format = 'json'\nlog_level = 'trace'\n\
-         drain_seconds = 0\nattempt_timeout_seconds = 30\nwebhooks_per_tenant_max = 1",
+         drain_seconds = 0\nattempt_timeout_seconds = 30\nwebhooks_per_tenant_max = 1\n\
+         disable_failing_after_s = 0\nreport_failures_in_a_row = 1000\nmetrics = 'open'",
         "k".repeat(24)
     );
     let table: toml::Table = file.parse().unwrap();
@@ -118,6 +121,24 @@ fn every_setting_can_be_given_in_the_file_and_as_a_variable() {
     assert!(from_file.sealing_key.is_some() && from_file.sealing_key == from_variables.sealing_key);
     let bound = "127.0.0.1:1".parse().unwrap();
     assert_eq!(from_file.public_url(bound), "https://hooks.example.com");
+}
+
+#[test]
+fn failing_is_borne_for_as_long_as_it_says() {
+    let borne = |text| {
+        let given = config(&[("disable_failing_after_s", text)], &[], "");
+        given.map(|config| config.health.disable_after_ms)
+    };
+    assert_eq!(borne("0"), Ok(None));
+    assert_eq!(borne("1"), Ok(Some(1_000)));
+    assert_eq!(borne("31536000"), Ok(Some(31_536_000_000)));
+    for bad in ["-1", "31536001", "5d", ""] {
+        assert!(borne(bad).is_err(), "{bad}");
+    }
+    assert_eq!(
+        refusal(&[("metrics", "public")], &[], ""),
+        "metrics (--metrics): \"public\" is unknown; give one of admin, open"
+    );
 }
 
 #[test]

@@ -5,11 +5,14 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
 use http::Uri;
+use postrider_core::id::UnixMs;
 
-use super::{AdminKey, ConfigError, LogFormat, LogLevel, Origin, SealingKey};
+use super::{AdminKey, ConfigError, LogFormat, LogLevel, MetricsAccess, Origin, SealingKey};
 
 /// Most sealing keys kept for what they sealed: more rotations than anyone leaves half done.
 const OLD_SEALING_KEYS_MAX: usize = 16;
+/// A year: whoever wants to bear failing for longer wants to bear it for ever.
+const BEARING_S_MAX: i64 = 365 * 86_400;
 
 /// Text from flags and variables, typed from a file.
 #[derive(Clone)]
@@ -223,6 +226,16 @@ pub(super) fn log_level(given: &Given<'_>) -> Result<LogLevel, ConfigError> {
         ("debug", LogLevel::Debug),
         ("trace", LogLevel::Trace),
     ])
+}
+
+pub(super) fn metrics_access(given: &Given<'_>) -> Result<MetricsAccess, ConfigError> {
+    given.choice(&[("admin", MetricsAccess::Admin), ("open", MetricsAccess::Open)])
+}
+
+/// How long failing is borne, in milliseconds; for ever when it is 0.
+pub(super) fn bearing(given: &Given<'_>) -> Result<Option<UnixMs>, ConfigError> {
+    let seconds: UnixMs = given.whole(0..=BEARING_S_MAX)?;
+    Ok((seconds > 0).then_some(seconds * 1_000))
 }
 
 fn sealing_key_of(given: &Given<'_>, text: &str) -> Result<SealingKey, ConfigError> {

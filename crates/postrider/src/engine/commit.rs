@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use postrider_core::delivery::HistoryEntry;
 use postrider_core::delivery::Waiting;
+use postrider_core::health::Health;
 use postrider_store::{Accept, Accepted, Batch, Committed, Record, Recorded, Store, StoreError};
 use tokio::sync::{Notify, oneshot};
 
@@ -122,10 +123,11 @@ impl Commits {
         Ok(answer)
     }
 
-    /// Queues what became of a delivery. Bounded by the attempts in flight.
-    pub(super) fn record(&self, was: Waiting, entry: HistoryEntry) {
+    /// Queues what became of a delivery, and how its webhook fares where that is to be kept.
+    /// Bounded by the attempts in flight.
+    pub(super) fn record(&self, was: Waiting, entry: HistoryEntry, health: Option<Health>) {
         let mut queue = lock(&self.shared.queue);
-        queue.batch.records.push(Record { was, entry, health: None });
+        queue.batch.records.push(Record { was, entry, health });
         let records = queue.batch.records.len();
         if records == 1 || records == OUTCOMES_ENOUGH {
             queue.unpark();

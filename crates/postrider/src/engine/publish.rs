@@ -78,7 +78,7 @@ impl Engine {
         }
     }
 
-    fn accept(&self, tenant: TenantKey, new: &NewEvent) -> Result<Accept, FormError> {
+    pub(super) fn accept(&self, tenant: TenantKey, new: &NewEvent) -> Result<Accept, FormError> {
         let now = self.now();
         let fanout = self.inner.registry.fanout(tenant, &new.event_type, || self.next_key(now));
         let key: EventKey = self.next_key(now);

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use postrider_core::delivery::{CancelReason, Happening, HistoryEntry, Standing, Waiting};
+use postrider_core::delivery::CancelReason;
 use postrider_core::dispatcher::{Claim, Dispatcher, DispatcherLimits, Effect, Input};
 use postrider_core::id::{DeliveryKey, EventKey, HistoryKey, UnixMs, WebhookKey};
 use postrider_core::lane::Ready;
@@ -27,7 +27,7 @@ const LANES_PAGE: usize = 1_000;
 /// Pending deliveries cancelled in one transaction: some milliseconds of the writer's time.
 const CANCEL_PAGE: usize = 512;
 /// Pause before the store is asked again for something that it could not do.
-const RETRY_PAUSE: Duration = Duration::from_millis(200);
+pub(super) const RETRY_PAUSE: Duration = Duration::from_millis(200);
 
 /// See the module's text.
 pub(super) struct Shell {
@@ -60,6 +60,7 @@ impl Engine {
         self.spawn_loop(Self::hand_on_commits);
         self.spawn_loop(Self::wake_in_time);
         self.spawn_loop(Self::maintain);
+        self.spawn_loop(Self::keep_statistics);
         let mut after = None;
         loop {
             let page = self.store().lanes(after, LANES_PAGE).await?;
@@ -121,6 +122,11 @@ impl Engine {
         self.tell(Input::Settled { delivery, due });
     }
 
+    /// Attempts under way.
+    pub(super) fn in_flight(&self) -> usize {
+        lock(&self.inner.shell.dispatcher).in_flight()
+    }
+
     pub(super) fn is_cancelling(&self, webhook: WebhookKey) -> bool {
         lock(&self.inner.shell.dispatcher).is_cancelling(webhook)
     }
@@ -168,8 +174,8 @@ impl Engine {
             Effect::Start { delivery, event, waiting } => {
                 self.spawn(self.start_attempt(delivery, event, waiting));
             }
-            Effect::Record { delivery, was, what, standing } => {
-                self.record(delivery, was, what, standing);
+            Effect::Record { delivery, event, was, what, standing } => {
+                self.record(delivery, &event, was, what, standing);
             }
             Effect::Load { webhook, until, limit, bytes_max, except } => {
                 let query = DueQuery { webhook, until, limit, bytes_max, except };
@@ -180,11 +186,6 @@ impl Engine {
             }
             Effect::DisableGone { webhook } => self.spawn(self.clone().disable_gone(webhook)),
         }
-    }
-
-    fn record(&self, delivery: DeliveryKey, was: Waiting, what: Happening, standing: Standing) {
-        let key = self.next_key(self.now());
-        self.inner.commits.record(was, HistoryEntry { key, delivery, what, standing });
     }
 
     async fn load(self, query: DueQuery) {
@@ -220,7 +221,7 @@ impl Engine {
 
     async fn disable_gone(self, webhook: WebhookKey) {
         let state = WebhookState::Disabled(DisabledReason::Gone);
-        while let Err(error) = self.set_state_if_enabled(webhook, state).await {
+        while let Err(error) = self.set_state_if_enabled(webhook, state, || true).await {
             tracing::error!(%webhook, %error, "a webhook that is gone could not be disabled; trying again");
             tokio::time::sleep(RETRY_PAUSE).await;
         }
@@ -236,10 +237,13 @@ impl Engine {
     }
 
     fn hand_on(&self, done: Done) {
+        self.inner.metrics.committed(done.accepts.len() + done.records.len());
         let mut inputs = Vec::with_capacity(done.accepts.len() + done.records.len());
         for accepted in done.accepts {
             if accepted.result == Ok(Accepted::New) {
                 let event = &accepted.accept.event;
+                self.inner.metrics.accepted();
+                self.inner.statistics.accepted(event.accepted_at(), event.tenant);
                 let matched = accepted.accept.matching.matched.iter();
                 inputs.extend(matched.filter_map(|key| {
                     let settings = self.inner.registry.get(*key)?.lane.clone();
@@ -278,7 +282,7 @@ impl Engine {
         }
     }
 
-    fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
+    pub(super) fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
         let shell = &self.inner.shell;
         let stopped = shell.stopped.clone();
         shell.tasks.spawn(async move {

@@ -292,15 +292,16 @@ impl Engine {
         Ok(Zeroizing::new(current.to_owned()))
     }
 
-    /// Puts an enabled webhook into another state.
+    /// Puts an enabled webhook into another state, if that is still wanted when its turn has come.
     pub(super) async fn set_state_if_enabled(
         &self,
         key: WebhookKey,
         state: WebhookState,
+        is_wanted: impl Fn() -> bool,
     ) -> Result<(), WebhookError> {
         let _changing = self.inner.changing.lock().await;
         let before = self.inner.registry.get(key).ok_or(WebhookError::NotFound)?;
-        if before.webhook.state != WebhookState::Enabled {
+        if before.webhook.state != WebhookState::Enabled || !is_wanted() {
             return Ok(());
         }
         let webhook = Webhook { state, ..before.webhook.clone() };
@@ -314,6 +315,9 @@ impl Engine {
         mut webhook: Webhook,
         profile: Arc<Profile>,
     ) -> Result<Arc<LiveWebhook>, StoreError> {
+        let before = self.inner.registry.get(webhook.key).map(|live| live.webhook.state);
+        let before = before.unwrap_or(WebhookState::Deleted);
+        self.before_change(before, &webhook).await?;
         webhook.version += 1;
         webhook.updated_at = self.now();
         webhook.disabled_at = match webhook.state {
@@ -324,6 +328,7 @@ impl Engine {
         let live = Arc::new(LiveWebhook::new(webhook, profile, &self.inner.parts.policy));
         self.inner.registry.put(live.clone());
         self.tell(shell::configured(&live));
+        self.after_change(before, &live.webhook);
         Ok(live)
     }
 

@@ -1,7 +1,7 @@
 //! Who is asking, and whether they may.
 //!
 //! A handler names what it needs by the extractor it takes: [`Reader`], [`Publisher`],
-//! [`Manager`] or [`Admin`]. The first three know the tenant that the request is about. Keys
+//! [`Manager`], [`Admin`] or [`Scraper`]. The first three know the tenant that the request is about. Keys
 //! come in the `Authorization` header only: cookies would let browsers be abused, and a query
 //! string ends up in logs.
 
@@ -34,6 +34,9 @@ pub struct Manager(pub TenantKey);
 /// May do everything.
 #[derive(Clone, Copy, Debug)]
 pub struct Admin;
+/// May read metrics: whoever may do everything, or anybody where the configuration says so.
+#[derive(Clone, Copy, Debug)]
+pub struct Scraper;
 
 impl FromRequestParts<ServerState> for Reader {
     type Rejection = ApiError;
@@ -65,6 +68,17 @@ impl FromRequestParts<ServerState> for Admin {
     async fn from_request_parts(parts: &mut Parts, state: &ServerState) -> Result<Self, ApiError> {
         let access = authenticate(parts, state)?;
         permit(access.scope, Scope::Admin)?;
+        Ok(Self)
+    }
+}
+
+impl FromRequestParts<ServerState> for Scraper {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &ServerState) -> Result<Self, ApiError> {
+        if !state.is_metrics_open() {
+            Admin::from_request_parts(parts, state).await?;
+        }
         Ok(Self)
     }
 }

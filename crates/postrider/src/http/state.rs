@@ -11,6 +11,7 @@ use crate::engine::Engine;
 #[derive(Clone, Debug)]
 pub struct ServerState {
     pub engine: Engine,
+    is_metrics_open: bool,
     inner: Arc<Inner>,
 }
 
@@ -31,7 +32,17 @@ impl ServerState {
             bodies_bytes: AtomicUsize::new(0),
             body_bytes_max,
         };
-        Self { engine, inner: Arc::new(inner) }
+        Self { engine, is_metrics_open: false, inner: Arc::new(inner) }
+    }
+
+    /// Lets anybody who reaches the server read its metrics.
+    #[must_use]
+    pub fn with_open_metrics(self) -> Self {
+        Self { is_metrics_open: true, ..self }
+    }
+
+    pub(super) fn is_metrics_open(&self) -> bool {
+        self.is_metrics_open
     }
 
     /// Whether `/readyz` says so. A server that drains says no, so that balancers look elsewhere.

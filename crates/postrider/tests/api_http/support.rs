@@ -13,6 +13,7 @@ use postrider::http::limits::HttpLimits;
 use postrider::http::state::ServerState;
 use postrider::profile::Profiles;
 use postrider::send::{Sender, SenderOptions, StaticHosts};
+use postrider_core::health::HealthPolicy;
 use postrider_core::target::TargetPolicy;
 use postrider_signature::seal::{SealingKey, SealingKeys};
 use postrider_store::MemoryStore;
@@ -68,6 +69,7 @@ impl Server {
             attempt_timeout: Duration::from_secs(15),
             webhooks_per_tenant_max: options.webhooks_per_tenant_max,
             retention: Duration::from_hours(720),
+            health: HealthPolicy::default(),
         })
         .await
         .unwrap();

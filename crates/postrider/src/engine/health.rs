@@ -1,0 +1,96 @@
+//! The health of every webhook in memory, and what follows from it.
+//!
+//! An outcome changes it at the moment in which its record is queued, under one lock, so that
+//! records carry health in the order in which it changed.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard};
+
+use postrider_core::health::Health;
+use postrider_core::id::WebhookKey;
+use postrider_core::webhook::{DisabledReason, Webhook, WebhookState};
+use postrider_store::{Store, StoreError};
+
+use super::shell::RETRY_PAUSE;
+use super::{Engine, lock};
+
+/// Rows read at once at start.
+const PAGE: usize = 1_000;
+
+/// One entry for each webhook that was attempted; those of deleted ones are let go of.
+#[derive(Debug, Default)]
+pub(super) struct HealthBook {
+    healths: Mutex<HashMap<WebhookKey, Health>>,
+}
+
+impl HealthBook {
+    pub(super) async fn load(store: &dyn Store) -> Result<Self, StoreError> {
+        let mut healths = HashMap::new();
+        let mut after = None;
+        loop {
+            let page = store.healths(after, PAGE).await?;
+            let is_last = page.len() < PAGE;
+            after = page.last().map(|&(webhook, _)| webhook);
+            healths.extend(page);
+            if is_last {
+                return Ok(Self { healths: Mutex::new(healths) });
+            }
+        }
+    }
+
+    pub(super) fn open(&self) -> MutexGuard<'_, HashMap<WebhookKey, Health>> {
+        lock(&self.healths)
+    }
+
+    pub(super) fn of(&self, webhook: WebhookKey) -> Health {
+        self.open().get(&webhook).copied().unwrap_or_default()
+    }
+}
+
+impl Engine {
+    /// Before a change is stored: one that enables a webhook begins its count anew. That is durable
+    /// first, or a crash in between would leave it enabled with a run that is past bearing.
+    pub(super) async fn before_change(
+        &self,
+        before: WebhookState,
+        webhook: &Webhook,
+    ) -> Result<(), StoreError> {
+        let is_enabled = webhook.state == WebhookState::Enabled && before != WebhookState::Enabled;
+        if !is_enabled {
+            return Ok(());
+        }
+        let anew = {
+            let mut healths = self.inner.health.open();
+            let health = healths.entry(webhook.key).or_default();
+            *health = health.anew(self.now());
+            *health
+        };
+        self.store().keep_health(webhook.key, anew).await
+    }
+
+    /// After a change was stored and is matched against.
+    pub(super) fn after_change(&self, before: WebhookState, webhook: &Webhook) {
+        match webhook.state {
+            WebhookState::Disabled(reason) if before == WebhookState::Enabled => {
+                self.announce_disabled(webhook, reason);
+            }
+            WebhookState::Deleted => {
+                self.inner.health.open().remove(&webhook.key);
+            }
+            WebhookState::Enabled | WebhookState::Disabled(_) => {}
+        }
+    }
+
+    /// Disables a webhook that failed for too long, unless that has changed meanwhile.
+    pub(super) async fn disable_failing(self, webhook: WebhookKey) {
+        let state = WebhookState::Disabled(DisabledReason::Failing);
+        let is_due = || {
+            let health = self.inner.health.of(webhook);
+            health.is_past_bearing(self.now(), &self.inner.parts.health)
+        };
+        while let Err(error) = self.set_state_if_enabled(webhook, state, is_due).await {
+            tracing::error!(%webhook, %error, "a webhook that fails could not be disabled; trying again");
+            tokio::time::sleep(RETRY_PAUSE).await;
+        }
+    }
+}
