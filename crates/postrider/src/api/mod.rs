@@ -13,7 +13,9 @@ pub mod explanation;
 pub mod health;
 pub mod input;
 pub mod keys;
+mod metrics;
 pub mod publish;
+pub mod statistics;
 pub mod tenants;
 mod webhook_input;
 pub mod webhooks;
@@ -46,6 +48,7 @@ pub fn router(state: ServerState, more: Router) -> Router {
                 async move { answer }
             }),
         )
+        .route("/metrics", get(metrics::scrape))
         .with_state(state)
         .merge(more)
         .fallback(|| async { ApiError::not_found() })
@@ -70,6 +73,8 @@ fn table() -> OpenApiRouter<ServerState> {
         .routes(routes!(webhooks::show, webhooks::change, webhooks::delete))
         .routes(routes!(webhooks::secret))
         .routes(routes!(webhooks::attempts))
+        .routes(routes!(statistics::health))
+        .routes(routes!(statistics::stats))
         .routes(routes!(deliveries::show))
         .routes(routes!(deliveries::retry))
         .routes(routes!(tenants::create, tenants::list))

@@ -249,7 +249,11 @@ fn seconds(delay_ms: u64) -> f64 {
     f64::from(u32::try_from(delay_ms).unwrap_or(u32::MAX)) / 1_000.0
 }
 
-fn find(state: &ServerState, tenant: TenantKey, id: &str) -> Result<Arc<LiveWebhook>, ApiError> {
+pub(super) fn find(
+    state: &ServerState,
+    tenant: TenantKey,
+    id: &str,
+) -> Result<Arc<LiveWebhook>, ApiError> {
     WebhookKey::parse(id)
         .and_then(|key| state.engine.webhook(tenant, key))
         .ok_or_else(ApiError::not_found)

@@ -29,7 +29,7 @@ async fn the_document_and_the_router_have_the_same_routes() {
     let document = document(&server).await;
     assert_eq!(document["openapi"], "3.1.0");
     let operations = operations(&document);
-    assert_eq!(operations.len(), 20, "routes were added or lost: {operations:?}");
+    assert_eq!(operations.len(), 22, "routes were added or lost: {operations:?}");
     for path in document["paths"].as_object().unwrap().keys() {
         let documented: BTreeSet<_> = operations
             .iter()

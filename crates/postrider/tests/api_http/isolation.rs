@@ -14,6 +14,8 @@ const ROUTES: &[(&str, &str, &str, &str)] = &[
     ("PATCH", "/v1/webhooks/{webhook}", "{}", "manage"),
     ("GET", "/v1/webhooks/{webhook}/secret", "", "manage"),
     ("GET", "/v1/webhooks/{webhook}/attempts", "", "manage read"),
+    ("GET", "/v1/webhooks/{webhook}/health", "", "manage read"),
+    ("GET", "/v1/stats", "", "manage read"),
     ("GET", "/v1/deliveries/{delivery}", "", "manage read"),
     ("POST", "/v1/deliveries/{delivery}/retry", "", "manage"),
     ("DELETE", "/v1/webhooks/{webhook}", "", "manage"),

@@ -7,5 +7,6 @@ mod document;
 mod hostile;
 mod isolation;
 mod routes;
+mod statistics;
 mod support;
 mod table;
