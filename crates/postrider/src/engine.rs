@@ -14,6 +14,7 @@ mod live;
 mod maintain;
 mod publish;
 mod registry;
+mod secrets;
 mod shell;
 mod webhooks;
 
@@ -24,7 +25,7 @@ use std::time::Duration;
 use postrider_core::id::DeliveryKey;
 use postrider_core::id::{Key, KeyMaker, TenantKey, UnixMs, WebhookKey};
 use postrider_core::target::TargetPolicy;
-use postrider_core::webhook::WebhookState;
+use postrider_core::webhook::{Webhook, WebhookState};
 use postrider_signature::seal::SealingKeys;
 use postrider_store::{DeliveryStanding, RetryRequest, Store, StoreError, Tenant};
 
@@ -37,6 +38,7 @@ pub use access::{Access, TenantError};
 pub use custom_headers::{HeaderError, HeaderErrorKind};
 pub use live::{LiveWebhook, UnsealError};
 pub use publish::{NewEvent, PublishError, Published};
+pub use secrets::{OVERLAP_MS_DEFAULT, Rotated, Rotation, SigningKey};
 pub use webhooks::{WantedState, WebhookDraft, WebhookError, WebhookPatch};
 
 /// The tenant that requests belong to which name none.
@@ -169,14 +171,16 @@ impl Engine {
         self.inner.registry.get(key).filter(|live| live.webhook.tenant == tenant)
     }
 
-    /// Webhooks of a tenant after `after`, ascending by key; deleted ones are left out.
+    /// Webhooks of a tenant that `is_wanted` picks, after `after`, ascending by key; deleted ones
+    /// are left out.
     pub fn webhooks(
         &self,
         tenant: TenantKey,
         after: Option<WebhookKey>,
         limit: usize,
+        is_wanted: impl Fn(&Webhook) -> bool,
     ) -> Vec<Arc<LiveWebhook>> {
-        self.inner.registry.page(tenant, after, limit)
+        self.inner.registry.page(tenant, after, limit, is_wanted)
     }
 
     /// All webhooks of all tenants that have this URL and were not deleted.

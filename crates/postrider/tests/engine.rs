@@ -110,6 +110,8 @@ fn draft(url: &str, secret: Option<&str>) -> WebhookDraft {
     WebhookDraft {
         url: url.to_owned(),
         events: Patterns::parse(&["code.*"]).unwrap(),
+        signing_key: None,
+        metadata: std::collections::BTreeMap::new(),
         secret: secret.map(str::to_owned),
         profile: None,
         description: None,

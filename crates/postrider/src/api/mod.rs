@@ -15,6 +15,7 @@ pub mod input;
 pub mod keys;
 pub mod publish;
 pub mod tenants;
+pub mod webhook_actions;
 mod webhook_input;
 pub mod webhooks;
 pub mod wire;
@@ -68,7 +69,10 @@ fn table() -> OpenApiRouter<ServerState> {
         .routes(routes!(events::deliveries))
         .routes(routes!(webhooks::create, webhooks::list))
         .routes(routes!(webhooks::show, webhooks::change, webhooks::delete))
-        .routes(routes!(webhooks::secret))
+        .routes(routes!(webhook_actions::enable))
+        .routes(routes!(webhook_actions::disable))
+        .routes(routes!(webhook_actions::secret))
+        .routes(routes!(webhook_actions::rotate))
         .routes(routes!(webhooks::attempts))
         .routes(routes!(deliveries::show))
         .routes(routes!(deliveries::retry))

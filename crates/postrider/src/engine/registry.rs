@@ -112,6 +112,7 @@ impl Registry {
         tenant: TenantKey,
         after: Option<WebhookKey>,
         limit: usize,
+        is_wanted: impl Fn(&Webhook) -> bool,
     ) -> Vec<Arc<LiveWebhook>> {
         let tables = lock(&self.tables);
         let Some(table) = tables.tenants.get(&tenant) else { return Vec::new() };
@@ -119,7 +120,7 @@ impl Registry {
         let range = table.webhooks.range((start, std::ops::Bound::Unbounded));
         let present =
             range.map(|(_, live)| live).filter(|live| live.webhook.state != WebhookState::Deleted);
-        present.take(limit).cloned().collect()
+        present.filter(|live| is_wanted(&live.webhook)).take(limit).cloned().collect()
     }
 
     /// Those not deleted that `is_wanted` picks, of all tenants.

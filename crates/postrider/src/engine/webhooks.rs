@@ -9,23 +9,20 @@ use std::sync::Arc;
 use postrider_core::delivery::CancelReason;
 use postrider_core::dispatcher::Input;
 use postrider_core::event_type::Patterns;
-use postrider_core::id::{TenantKey, UnixMs, WebhookKey};
+use postrider_core::id::{TenantKey, WebhookKey};
 use postrider_core::lane::{Gate, LaneSettings};
 use postrider_core::schedule::RetrySchedule;
 use postrider_core::target::{Target, TargetError};
-use postrider_core::webhook::{DisabledReason, StoredSecret, Webhook, WebhookKind, WebhookState};
+use postrider_core::webhook::{DisabledReason, Webhook, WebhookKind, WebhookState};
+use postrider_signature::SecretError;
 use postrider_signature::seal::SealError;
-use postrider_signature::{LIVE_SECRETS_MAX, Secret, SecretError};
 use postrider_store::StoreError;
-use zeroize::Zeroizing;
 
 use super::custom_headers::{self, HeaderError};
-use super::live::{LiveWebhook, UnsealError, fill_random, seal_text};
+use super::live::{LiveWebhook, UnsealError, seal_text};
+use super::secrets::{self, SigningKey};
 use super::{Engine, shell};
 use crate::profile::Profile;
-
-/// How long a replaced secret goes on signing (contract §3).
-const OVERLAP_MS_DEFAULT: UnixMs = 24 * 3_600_000;
 
 /// A webhook to be registered.
 #[derive(Clone, Debug)]
@@ -34,9 +31,12 @@ pub struct WebhookDraft {
     pub events: Patterns,
     /// Without one, one is made.
     pub secret: Option<String>,
+    /// What kind of secret it is to be; without it, the one given, or HMAC.
+    pub signing_key: Option<SigningKey>,
     /// Without one, the secret's format decides, then the server's default.
     pub profile: Option<String>,
     pub description: Option<String>,
+    pub metadata: BTreeMap<String, String>,
     pub headers: Vec<(String, String)>,
     pub timeout_ms: Option<u32>,
     pub concurrency: Option<u16>,
@@ -50,6 +50,8 @@ pub struct WebhookPatch {
     pub url: Option<String>,
     pub events: Option<Patterns>,
     pub description: Option<Option<String>>,
+    /// Replaces all of it.
+    pub metadata: Option<BTreeMap<String, String>>,
     pub headers: Option<Vec<(String, String)>>,
     pub timeout_ms: Option<Option<u32>>,
     pub concurrency: Option<Option<u16>>,
@@ -59,6 +61,8 @@ pub struct WebhookPatch {
     pub profile: Option<String>,
     /// Becomes the current secret; the one before signs too for 24 hours.
     pub secret: Option<String>,
+    /// Where the current secret is of another kind and none is given, one is made.
+    pub signing_key: Option<SigningKey>,
     pub state: Option<WantedState>,
 }
 
@@ -78,6 +82,10 @@ pub enum WebhookError {
     UnknownProfile { given: String, known: Vec<String> },
     #[error(transparent)]
     Secret(#[from] SecretError),
+    #[error("this profile's secrets can't be ed25519 keys; choose one that has `whsec_` secrets")]
+    NoEd25519,
+    #[error("the secret given is not of this kind; leave one of them out")]
+    OtherSigningKey,
     #[error("{}", .0.kind)]
     Header(HeaderError),
     #[error("there is no such webhook")]
@@ -114,10 +122,8 @@ impl Engine {
         };
         let now = self.now();
         let key = self.next_key(now);
-        let secret = match &draft.secret {
-            Some(text) => Secret::parse(text, &profile.signing.secret_format)?,
-            None => Secret::generate(&profile.signing.secret_format, &mut fill_random),
-        };
+        let format = &profile.signing.secret_format;
+        let secret = secrets::given_or_made(draft.secret.as_deref(), draft.signing_key, format)?;
         let webhook = Webhook {
             key,
             tenant,
@@ -128,7 +134,7 @@ impl Engine {
             filter: None,
             profile: profile.name().to_owned(),
             description: draft.description,
-            metadata: BTreeMap::new(),
+            metadata: draft.metadata,
             headers: self.sealed_headers(key, draft.headers, &profile)?,
             timeout_ms: draft.timeout_ms,
             concurrency: draft.concurrency,
@@ -203,8 +209,9 @@ impl Engine {
             None => before.profile.clone(),
         };
         profile.name().clone_into(&mut webhook.profile);
-        if patch.secret.is_some() || patch.profile.is_some() {
-            webhook.secrets = self.rotated(before, &profile, patch.secret.as_deref())?;
+        if patch.secret.is_some() || patch.signing_key.is_some() || patch.profile.is_some() {
+            let given = patch.secret.as_deref();
+            webhook.secrets = self.patched_secrets(before, &profile, given, patch.signing_key)?;
         }
         if let Some(url) = &patch.url {
             webhook.url = self.accepted_url(url)?;
@@ -217,6 +224,7 @@ impl Engine {
         }
         webhook.patterns = patch.events.unwrap_or(webhook.patterns);
         webhook.description = patch.description.unwrap_or(webhook.description);
+        webhook.metadata = patch.metadata.unwrap_or(webhook.metadata);
         webhook.timeout_ms = patch.timeout_ms.unwrap_or(webhook.timeout_ms);
         webhook.concurrency = patch.concurrency.unwrap_or(webhook.concurrency);
         webhook.rate_per_s = patch.rate_per_s.unwrap_or(webhook.rate_per_s);
@@ -230,38 +238,6 @@ impl Engine {
             }
         };
         Ok((webhook, profile))
-    }
-
-    /// The secrets with `new` as the current one, and those before it in their overlap (contract
-    /// §3, "Rotation"). Without a new one the present ones must suit the profile.
-    fn rotated(
-        &self,
-        before: &LiveWebhook,
-        profile: &Profile,
-        new: Option<&str>,
-    ) -> Result<Vec<StoredSecret>, WebhookError> {
-        let format = &profile.signing.secret_format;
-        let present = &before.material(&self.inner.parts.sealing)?.secrets;
-        let Some(new) = new else {
-            for (secret, _) in present {
-                Secret::parse(secret.expose(), format)?;
-            }
-            return Ok(before.webhook.secrets.clone());
-        };
-        let new = Secret::parse(new, format)?;
-        if present.first().is_some_and(|(current, _)| *current == new) {
-            return Ok(before.webhook.secrets.clone());
-        }
-        let now = self.now();
-        let mut secrets = self.sole_secret(before.webhook.key, new.expose())?;
-        for ((secret, live_until), stored) in present.iter().zip(&before.webhook.secrets) {
-            let live_until = live_until.unwrap_or(now + OVERLAP_MS_DEFAULT);
-            let suits = Secret::parse(secret.expose(), format).is_ok();
-            if live_until > now && *secret != new && suits && secrets.len() < LIVE_SECRETS_MAX {
-                secrets.push(StoredSecret { live_until: Some(live_until), ..stored.clone() });
-            }
-        }
-        Ok(secrets)
     }
 
     /// Deletes a webhook: no attempt starts after this, and what was pending is cancelled.
@@ -285,13 +261,6 @@ impl Engine {
         self.to_the_end(deleted).await
     }
 
-    /// The current secret's text, as it was given or made.
-    pub fn secret_text(&self, live: &LiveWebhook) -> Result<Zeroizing<String>, UnsealError> {
-        let material = live.material(&self.inner.parts.sealing)?;
-        let current = material.secrets.first().map_or("", |(secret, _)| secret.expose());
-        Ok(Zeroizing::new(current.to_owned()))
-    }
-
     /// Puts an enabled webhook into another state.
     pub(super) async fn set_state_if_enabled(
         &self,
@@ -309,7 +278,7 @@ impl Engine {
     }
 
     /// Stores a changed webhook and lets everything know. The caller holds `changing`.
-    async fn store_change(
+    pub(super) async fn store_change(
         &self,
         mut webhook: Webhook,
         profile: Arc<Profile>,
@@ -346,11 +315,6 @@ impl Engine {
             given: name.to_owned(),
             known: self.profiles().names().map(str::to_owned).collect(),
         })
-    }
-
-    fn sole_secret(&self, key: WebhookKey, text: &str) -> Result<Vec<StoredSecret>, SealError> {
-        let sealed = seal_text(&self.inner.parts.sealing, key, text)?;
-        Ok(vec![StoredSecret { sealed, live_until: None }])
     }
 
     fn sealed_headers(

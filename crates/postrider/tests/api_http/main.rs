@@ -9,3 +9,4 @@ mod isolation;
 mod routes;
 mod support;
 mod table;
+mod webhooks;
