@@ -22,6 +22,7 @@ pub use memory::MemoryStore;
 pub use records::{
     Accept, Accepted, ApiKey, Batch, Cancelling, Committed, Counts, DeliveryStanding, DueDelivery,
     DuePage, DueQuery, LaneStart, Record, Recorded, RetryRequest, Scope, Swept, Tenant,
+    TenantEnding,
 };
 pub use sqlite::{SqliteOptions, SqliteStore};
 pub use store::{AccessStore, DeliveryStore, EventStore, MaintenanceStore, Store, WebhookStore};

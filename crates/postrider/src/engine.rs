@@ -88,7 +88,7 @@ struct Inner {
     access: access::AccessTable,
     commits: commit::Commits,
     shell: shell::Shell,
-    /// One webhook change at a time: read, decide, store, tell.
+    /// One change of webhooks or tenants at a time: read, decide, store, tell.
     changing: tokio::sync::Mutex<()>,
 }
 
@@ -127,9 +127,9 @@ impl Engine {
         });
         let engine = Self { inner };
         if engine.tenant(DEFAULT_TENANT).is_none() {
-            match engine.create_tenant(DEFAULT_TENANT).await {
-                Ok(_) | Err(TenantError::Taken | TenantError::InvalidName) => {}
-                Err(TenantError::Store(error)) => return Err(error),
+            // of the other errors none can be: the name is right and nobody else takes it
+            if let Err(TenantError::Store(error)) = engine.create_tenant(DEFAULT_TENANT).await {
+                return Err(error);
             }
         }
         engine.start_shell().await?;

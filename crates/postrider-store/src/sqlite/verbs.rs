@@ -17,7 +17,7 @@ use super::{Shared, SqliteStore, access, retention, webhooks};
 use crate::error::StoreError;
 use crate::records::{
     ApiKey, Batch, Cancelling, Committed, Counts, DeliveryStanding, DuePage, DueQuery, LaneStart,
-    RetryRequest, Swept, Tenant,
+    RetryRequest, Swept, Tenant, TenantEnding,
 };
 use crate::store::{AccessStore, DeliveryStore, EventStore, MaintenanceStore, WebhookStore};
 
@@ -160,6 +160,10 @@ impl AccessStore for SqliteStore {
 
     async fn tenants(&self) -> Result<Vec<Tenant>, StoreError> {
         self.read(|view| access::tenants(view.connection)).await
+    }
+
+    async fn delete_tenant(&self, ending: TenantEnding) -> Result<bool, StoreError> {
+        self.blocking(move |shared| shared.write(|c| access::delete_tenant(c, &ending))).await
     }
 
     async fn insert_api_key(&self, key: ApiKey) -> Result<(), StoreError> {

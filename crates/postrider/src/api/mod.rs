@@ -77,6 +77,7 @@ fn table() -> OpenApiRouter<ServerState> {
         .routes(routes!(deliveries::show))
         .routes(routes!(deliveries::retry))
         .routes(routes!(tenants::create, tenants::list))
+        .routes(routes!(tenants::delete))
         .routes(routes!(keys::create, keys::list))
         .routes(routes!(keys::revoke))
         .routes(routes!(health::live))

@@ -97,6 +97,7 @@ impl Registry {
             tenant.webhooks.retain(|_, live| is_kept(live));
             tenant.fanouts.clear();
         }
+        tables.tenants.retain(|_, tenant| !tenant.webhooks.is_empty());
     }
 
     pub(super) fn get(&self, key: WebhookKey) -> Option<Arc<LiveWebhook>> {

@@ -147,6 +147,9 @@ impl Engine {
             updated_at: now,
         };
         let _changing = self.inner.changing.lock().await;
+        if !self.has_tenant(tenant) {
+            return Err(WebhookError::NotFound);
+        }
         let max = self.inner.parts.webhooks_per_tenant_max;
         if self.inner.registry.count(tenant) >= max {
             return Err(WebhookError::Quota(max));
@@ -250,12 +253,7 @@ impl Engine {
         let deleted = async move {
             let _changing = engine.inner.changing.lock().await;
             let before = engine.webhook(tenant, key).ok_or(WebhookError::NotFound)?;
-            let mut webhook = before.webhook.clone();
-            webhook.state = WebhookState::Deleted;
-            // A tombstone signs nothing.
-            webhook.secrets.clear();
-            webhook.headers.clear();
-            engine.store_change(webhook, before.profile.clone()).await?;
+            engine.store_change(tombstone(&before.webhook), before.profile.clone()).await?;
             Ok(())
         };
         self.to_the_end(deleted).await
@@ -283,17 +281,27 @@ impl Engine {
         mut webhook: Webhook,
         profile: Arc<Profile>,
     ) -> Result<Arc<LiveWebhook>, StoreError> {
+        self.stamp(&mut webhook);
+        self.store().update_webhook(webhook.clone()).await?;
+        Ok(self.put_to_use(webhook, profile))
+    }
+
+    /// Makes a changed webhook the version after the present one.
+    pub(super) fn stamp(&self, webhook: &mut Webhook) {
         webhook.version += 1;
         webhook.updated_at = self.now();
         webhook.disabled_at = match webhook.state {
             WebhookState::Disabled(_) => webhook.disabled_at.or(Some(webhook.updated_at)),
             WebhookState::Enabled | WebhookState::Deleted => None,
         };
-        self.store().update_webhook(webhook.clone()).await?;
+    }
+
+    /// Lets everything know of a webhook as it is stored now.
+    pub(super) fn put_to_use(&self, webhook: Webhook, profile: Arc<Profile>) -> Arc<LiveWebhook> {
         let live = Arc::new(LiveWebhook::new(webhook, profile, &self.inner.parts.policy));
         self.inner.registry.put(live.clone());
         self.tell(shell::configured(&live));
-        Ok(live)
+        live
     }
 
     /// Cancels what is pending for a disabled webhook, and returns when that is done. Its lane stays
@@ -330,4 +338,10 @@ impl Engine {
             .map(|(name, value)| Ok((name, seal_text(&self.inner.parts.sealing, key, &value)?)));
         sealed.collect()
     }
+}
+
+/// What is kept of a deleted webhook. It signs nothing.
+pub(super) fn tombstone(webhook: &Webhook) -> Webhook {
+    let (secrets, headers) = (Vec::new(), Vec::new());
+    Webhook { state: WebhookState::Deleted, secrets, headers, ..webhook.clone() }
 }

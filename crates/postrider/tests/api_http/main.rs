@@ -9,4 +9,5 @@ mod isolation;
 mod routes;
 mod support;
 mod table;
+mod tenants;
 mod webhooks;
