@@ -10,6 +10,7 @@ mod access;
 mod commit;
 mod custom_headers;
 mod deliver;
+mod listen;
 mod live;
 mod maintain;
 mod publish;
@@ -36,6 +37,7 @@ use crate::send::Sender;
 pub(crate) use access::KEY_TEXT_BYTES_MAX;
 pub use access::{Access, TenantError};
 pub use custom_headers::{HeaderError, HeaderErrorKind};
+pub use listen::{ListenedAttempt, ListenerAnswer, Listening};
 pub use live::{LiveWebhook, UnsealError};
 pub use publish::{NewEvent, PublishError, Published};
 pub use secrets::{OVERLAP_MS_DEFAULT, Rotated, Rotation, SigningKey};
@@ -88,6 +90,7 @@ struct Inner {
     access: access::AccessTable,
     commits: commit::Commits,
     shell: shell::Shell,
+    listeners: listen::Listeners,
     /// One change of webhooks or tenants at a time: read, decide, store, tell.
     changing: tokio::sync::Mutex<()>,
 }
@@ -122,6 +125,7 @@ impl Engine {
             access,
             commits: commit::Commits::start(store),
             shell: shell::Shell::new(),
+            listeners: listen::Listeners::default(),
             changing: tokio::sync::Mutex::new(()),
             parts,
         });
@@ -132,6 +136,7 @@ impl Engine {
                 return Err(error);
             }
         }
+        engine.delete_left_listeners().await?;
         engine.start_shell().await?;
         Ok(engine)
     }

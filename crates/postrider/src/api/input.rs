@@ -147,6 +147,38 @@ pub struct RotationInput {
     pub signing_key: Option<SigningKeyView>,
 }
 
+/// What to listen for.
+#[derive(Debug, ToSchema)]
+pub struct ListenInput {
+    /// Patterns: `code.generated`, `code.*` or `*`.
+    #[schema(min_items = 1, max_items = 1000)]
+    pub events: Vec<String>,
+    /// As for a webhook; by default the one whose format the secret has, or the server's.
+    #[schema(required = false)]
+    pub profile: Option<String>,
+    /// Keep it and give it again, so that it stays the same from one run to the next; made when
+    /// left out.
+    #[schema(required = false, min_length = 1, max_length = 1024)]
+    pub secret: Option<String>,
+}
+
+/// What became of an attempt: a status, or an error when it came to no answer.
+#[derive(Debug, ToSchema)]
+pub struct ListenerAnswerInput {
+    pub attempt_id: String,
+    #[schema(required = false, minimum = 200, maximum = 599)]
+    pub status: Option<u16>,
+    /// Pairs of name and value.
+    #[schema(required = false, max_items = 256)]
+    pub headers: Option<Vec<(String, String)>>,
+    /// Standard Base64. As much of it is kept as of any answer.
+    #[schema(required = false)]
+    pub body_base64: Option<String>,
+    /// Why there is no answer, in words.
+    #[schema(required = false, max_length = 1024)]
+    pub error: Option<String>,
+}
+
 /// Whether a webhook is to get attempts.
 #[derive(Clone, Copy, Debug, ToSchema)]
 #[schema(rename_all = "snake_case")]

@@ -13,6 +13,7 @@ pub mod explanation;
 pub mod health;
 pub mod input;
 pub mod keys;
+pub mod listen;
 pub mod publish;
 pub mod tenants;
 pub mod webhook_actions;
@@ -76,6 +77,8 @@ fn table() -> OpenApiRouter<ServerState> {
         .routes(routes!(webhooks::attempts))
         .routes(routes!(deliveries::show))
         .routes(routes!(deliveries::retry))
+        .routes(routes!(listen::listen))
+        .routes(routes!(listen::answer))
         .routes(routes!(tenants::create, tenants::list))
         .routes(routes!(tenants::delete))
         .routes(routes!(keys::create, keys::list))

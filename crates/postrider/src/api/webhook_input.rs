@@ -34,11 +34,7 @@ const SCHEDULE_JITTER: Jitter = Jitter::Proportional { percent: 10 };
 pub(super) fn draft(text: &str) -> Result<WebhookDraft, ApiError> {
     let mut fields = Fields::of(text)?;
     let url = fields.required_text("url").map(Cow::into_owned);
-    let has_events = fields.has("events");
-    let events = not_null(&mut fields, "events", events);
-    if !has_events {
-        fields.fault("events", "events is required; name event types, or * for all");
-    }
+    let events = required_events(&mut fields);
     let settings = Settings::read(&mut fields);
     let profile = fields.text("profile").map(Cow::into_owned).value();
     let secret = fields.text("secret").map(Cow::into_owned).value();
@@ -61,6 +57,17 @@ pub(super) fn draft(text: &str) -> Result<WebhookDraft, ApiError> {
         rate_per_s: settings.rate_limit.value(),
         schedule: settings.retry_schedule.value(),
     })
+}
+
+/// Reads what to listen for.
+pub(super) fn listener(text: &str) -> Result<WebhookDraft, ApiError> {
+    let mut fields = Fields::of(text)?;
+    let events = required_events(&mut fields);
+    let profile = fields.text("profile").map(Cow::into_owned).value();
+    let secret = fields.text("secret").map(Cow::into_owned).value();
+    fields.finish()?;
+    let events = events.ok_or_else(|| ApiError::new(Code::Validation, "events is required"))?;
+    Ok(WebhookDraft { secret, profile, ..WebhookDraft::new(String::new(), events) })
 }
 
 /// Reads what to change of a webhook.
@@ -179,6 +186,13 @@ fn signing_key(fields: &mut Fields<'_>) -> Given<SigningKey> {
             Given::Absent
         }
     }
+}
+
+fn required_events(fields: &mut Fields<'_>) -> Option<Patterns> {
+    if !fields.has("events") {
+        fields.fault("events", "events is required; name event types, or * for all");
+    }
+    not_null(fields, "events", events)
 }
 
 fn events(fields: &mut Fields<'_>) -> Given<Patterns> {

@@ -359,6 +359,8 @@ pub(super) fn refusal(error: &WebhookError) -> ApiError {
             Code::Quota,
             format!("the tenant has {most} webhooks, which is the most; delete one first"),
         ),
+        WebhookError::ListenerUrl => ApiError::at(Code::Validation, "/url", error.to_string()),
+        WebhookError::TooManyListeners(_) => ApiError::new(Code::Quota, error.to_string()),
         WebhookError::Unseal(_) | WebhookError::Seal(_) => internal(error),
         WebhookError::Store(error) => ApiError::store(error),
     }

@@ -19,6 +19,7 @@ use postrider_signature::seal::SealError;
 use postrider_store::StoreError;
 
 use super::custom_headers::{self, HeaderError};
+use super::listen::LISTENER_URL;
 use super::live::{LiveWebhook, UnsealError, seal_text};
 use super::secrets::{self, SigningKey};
 use super::{Engine, shell};
@@ -42,6 +43,26 @@ pub struct WebhookDraft {
     pub concurrency: Option<u16>,
     pub rate_per_s: Option<u32>,
     pub schedule: Option<RetrySchedule>,
+}
+
+impl WebhookDraft {
+    /// A webhook with the server's defaults.
+    pub fn new(url: String, events: Patterns) -> Self {
+        Self {
+            url,
+            events,
+            secret: None,
+            signing_key: None,
+            profile: None,
+            description: None,
+            metadata: BTreeMap::new(),
+            headers: Vec::new(),
+            timeout_ms: None,
+            concurrency: None,
+            rate_per_s: None,
+            schedule: None,
+        }
+    }
 }
 
 /// What to change: `None` leaves alone, `Some(None)` goes back to the default.
@@ -92,6 +113,10 @@ pub enum WebhookError {
     NotFound,
     #[error("this tenant has {0} webhooks already, the most that it may have; delete some first")]
     Quota(usize),
+    #[error("a listener's webhook has no URL; register another webhook for it")]
+    ListenerUrl,
+    #[error("this tenant has {0} listeners already, the most that it may have; end some first")]
+    TooManyListeners(usize),
     #[error(transparent)]
     Unseal(#[from] UnsealError),
     #[error("a value could not be sealed: {0}")]
@@ -107,15 +132,24 @@ impl Engine {
         draft: WebhookDraft,
     ) -> Result<Arc<LiveWebhook>, WebhookError> {
         let engine = self.clone();
-        self.to_the_end(async move { engine.store_webhook(tenant, draft).await }).await
+        let created = async move {
+            let (webhook, profile) = engine.new_webhook(tenant, draft, WebhookKind::Url)?;
+            engine.register(webhook, profile).await
+        };
+        self.to_the_end(created).await
     }
 
-    async fn store_webhook(
+    /// The webhook that a draft makes.
+    pub(super) fn new_webhook(
         &self,
         tenant: TenantKey,
         draft: WebhookDraft,
-    ) -> Result<Arc<LiveWebhook>, WebhookError> {
-        let url = self.accepted_url(&draft.url)?;
+        kind: WebhookKind,
+    ) -> Result<(Webhook, Arc<Profile>), WebhookError> {
+        let url = match kind {
+            WebhookKind::Url => self.accepted_url(&draft.url)?,
+            WebhookKind::Listener => LISTENER_URL.to_owned(),
+        };
         let profile = match &draft.profile {
             Some(name) => self.named_profile(name)?,
             None => self.profiles().for_secret(draft.secret.as_deref()).clone(),
@@ -128,7 +162,7 @@ impl Engine {
             key,
             tenant,
             version: 1,
-            kind: WebhookKind::Url,
+            kind,
             url,
             patterns: draft.events,
             filter: None,
@@ -146,6 +180,16 @@ impl Engine {
             created_at: now,
             updated_at: now,
         };
+        Ok((webhook, profile))
+    }
+
+    /// Stores a new webhook; from then on events match it.
+    pub(super) async fn register(
+        &self,
+        webhook: Webhook,
+        profile: Arc<Profile>,
+    ) -> Result<Arc<LiveWebhook>, WebhookError> {
+        let tenant = webhook.tenant;
         let _changing = self.inner.changing.lock().await;
         if !self.has_tenant(tenant) {
             return Err(WebhookError::NotFound);
@@ -217,6 +261,9 @@ impl Engine {
             webhook.secrets = self.patched_secrets(before, &profile, given, patch.signing_key)?;
         }
         if let Some(url) = &patch.url {
+            if webhook.kind == WebhookKind::Listener {
+                return Err(WebhookError::ListenerUrl);
+            }
             webhook.url = self.accepted_url(url)?;
         }
         match patch.headers {
@@ -300,6 +347,9 @@ impl Engine {
     pub(super) fn put_to_use(&self, webhook: Webhook, profile: Arc<Profile>) -> Arc<LiveWebhook> {
         let live = Arc::new(LiveWebhook::new(webhook, profile, &self.inner.parts.policy));
         self.inner.registry.put(live.clone());
+        if live.webhook.state == WebhookState::Deleted {
+            self.inner.listeners.forget(live.webhook.key);
+        }
         self.tell(shell::configured(&live));
         live
     }

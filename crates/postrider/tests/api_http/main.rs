@@ -6,6 +6,7 @@ mod connections;
 mod document;
 mod hostile;
 mod isolation;
+mod listen;
 mod routes;
 mod support;
 mod table;
