@@ -6,13 +6,14 @@ use serde_json::{Map, Value, json};
 
 use crate::support::Server;
 
-async fn document(server: &Server) -> Value {
+pub(crate) async fn document(server: &Server) -> Value {
     let reply = server.call_with("GET", "/openapi.json", "", b"").await;
     assert_eq!(reply.status, 200);
     reply.json()
 }
 
-fn operations(document: &Value) -> Vec<(String, String, Value)> {
+/// Path, method in capitals and description of each operation.
+pub(crate) fn operations(document: &Value) -> Vec<(String, String, Value)> {
     let paths = document["paths"].as_object().unwrap();
     let each = paths.iter().flat_map(|(path, item)| {
         let methods = item.as_object().unwrap().iter();
@@ -107,6 +108,26 @@ fn example(document: &Value, schema: &Value) -> Value {
     }
 }
 
+/// An example of a body that is good beyond what its schema says.
+pub(crate) fn good_example(document: &Value, schema: &Value) -> Value {
+    let own = [
+        ("events", json!(["a.*"])),
+        ("url", json!("https://example.com")),
+        ("scope", json!("read")),
+        ("signing_key", json!("hmac")),
+        ("tenant", json!("default")),
+        ("profile", json!("autonoma")),
+        ("name", json!("acme")),
+    ];
+    let mut full = example(document, schema);
+    for (field, value) in own {
+        if let Some(member) = full.get_mut(field) {
+            *member = value;
+        }
+    }
+    full
+}
+
 /// What the schemas of bodies name is what is read: a request with every member is not refused
 /// for an unknown field or a wrong shape, and one without a required member is.
 #[tokio::test]
@@ -117,15 +138,6 @@ async fn the_schemas_of_bodies_agree_with_what_is_read() {
         .call("POST", "/v1/webhooks", r#"{"url":"https://example.com","events":["*"]}"#)
         .await
         .json();
-    let own = [
-        ("events", json!(["a.*"])),
-        ("url", json!("https://example.com")),
-        ("scope", json!("read")),
-        ("signing_key", json!("hmac")),
-        ("tenant", json!("default")),
-        ("profile", json!("autonoma")),
-        ("name", json!("acme")),
-    ];
     let webhook = format!("/v1/webhooks/{}", made["id"].as_str().unwrap());
     for (name, method, path) in [
         ("EventInput", "POST", "/v1/events".to_owned()),
@@ -137,12 +149,7 @@ async fn the_schemas_of_bodies_agree_with_what_is_read() {
         ("KeyInput", "POST", "/v1/keys".to_owned()),
     ] {
         let schema = &document["components"]["schemas"][name];
-        let mut full = example(&document, schema);
-        for (field, value) in &own {
-            if let Some(member) = full.get_mut(*field) {
-                *member = value.clone();
-            }
-        }
+        let full = good_example(&document, schema);
         let reply = server.call(method, &path, &full.to_string()).await;
         assert!(reply.status < 300, "{name} {full} {reply:?}");
         let required = schema["required"].as_array().cloned().unwrap_or_default();

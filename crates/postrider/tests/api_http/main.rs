@@ -4,6 +4,7 @@
 
 mod connections;
 mod document;
+mod every_route;
 mod hostile;
 mod isolation;
 mod listen;
