@@ -7,6 +7,7 @@
 
 pub mod attempt;
 pub mod deliveries;
+mod docs;
 mod document;
 pub mod events;
 pub mod explanation;
@@ -49,6 +50,7 @@ pub fn router(state: ServerState, more: Router) -> Router {
             }),
         )
         .with_state(state)
+        .merge(docs::router())
         .merge(more)
         .fallback(|| async { ApiError::not_found() })
         .method_not_allowed_fallback(|| async {
