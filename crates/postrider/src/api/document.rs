@@ -2,10 +2,12 @@
 //! every route has in common.
 
 use utoipa::openapi::path::{Operation, ParameterBuilder, ParameterIn};
+use utoipa::openapi::request_body::RequestBody;
 use utoipa::openapi::response::ResponseBuilder;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityRequirement, SecurityScheme};
 use utoipa::openapi::{
-    Components, ContentBuilder, Info, License, Object, OpenApi, OpenApiBuilder, Ref, Required, Type,
+    Components, ContentBuilder, Info, License, Object, OpenApi, OpenApiBuilder, Ref, RefOr,
+    Required, Schema, Type,
 };
 use utoipa::{PartialSchema, ToSchema};
 
@@ -84,6 +86,9 @@ fn complete_operation(operation: &mut Operation, has_tenant: bool) {
             .build();
         operation.parameters.get_or_insert_default().push(tenant.into());
     }
+    if let Some(RefOr::T(body)) = &mut operation.request_body {
+        leave_out_null(body);
+    }
     let with_body: &[_] = if operation.request_body.is_some() { WITH_BODY } else { &[] };
     for (status, description) in COMMON.iter().chain(with_body) {
         let content = ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build();
@@ -93,5 +98,20 @@ fn complete_operation(operation: &mut Operation, has_tenant: bool) {
             .build();
         let responses = &mut operation.responses.responses;
         responses.entry((*status).to_owned()).or_insert_with(|| response.into());
+    }
+}
+
+/// A body that may be left out is described as one that may be null, which is something else.
+fn leave_out_null(body: &mut RequestBody) {
+    if body.required == Some(Required::True) {
+        return;
+    }
+    for content in body.content.values_mut() {
+        if let RefOr::T(content) = content
+            && let Some(RefOr::T(Schema::OneOf(choices))) = &mut content.schema
+            && !choices.items.is_empty()
+        {
+            content.schema = Some(choices.items.swap_remove(0));
+        }
     }
 }
