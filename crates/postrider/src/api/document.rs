@@ -4,13 +4,15 @@
 use utoipa::openapi::path::{Operation, ParameterBuilder, ParameterIn};
 use utoipa::openapi::request_body::RequestBody;
 use utoipa::openapi::response::ResponseBuilder;
+use utoipa::openapi::schema::AdditionalProperties;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityRequirement, SecurityScheme};
 use utoipa::openapi::{
-    Components, ContentBuilder, Info, License, Object, OpenApi, OpenApiBuilder, Ref, RefOr,
-    Required, Schema, Type,
+    Components, ContentBuilder, Info, License, Object, ObjectBuilder, OpenApi, OpenApiBuilder, Ref,
+    RefOr, Required, Schema, Type,
 };
 use utoipa::{PartialSchema, ToSchema};
 
+use crate::http::limits::{PAGE_ITEMS_DEFAULT, PAGE_ITEMS_MAX};
 use crate::http::problem::{Code, Fault, Problem};
 
 const BEARER: &str = "bearer";
@@ -72,10 +74,30 @@ pub(super) fn complete(mut document: OpenApi) -> OpenApi {
             complete_operation(operation, !is_admins);
         }
     }
+    if let Some(components) = &mut document.components {
+        components.schemas.iter_mut().for_each(|(name, schema)| refuse_others(name, schema));
+    }
     document
 }
 
+/// Bodies are read strictly: members that are not described are refused.
+fn refuse_others(name: &str, schema: &mut RefOr<Schema>) {
+    if let RefOr::T(Schema::Object(object)) = schema
+        && (name.ends_with("Input") || name.ends_with("Change"))
+        && !object.properties.is_empty()
+    {
+        object.additional_properties = Some(Box::new(AdditionalProperties::FreeForm(false)));
+    }
+}
+
 fn complete_operation(operation: &mut Operation, has_tenant: bool) {
+    for parameter in operation.parameters.iter_mut().flatten() {
+        if let RefOr::T(parameter) = parameter
+            && parameter.name == "limit"
+        {
+            parameter.schema = Some(page_size().into());
+        }
+    }
     if has_tenant {
         let tenant = ParameterBuilder::new()
             .name("Postrider-Tenant")
@@ -99,6 +121,15 @@ fn complete_operation(operation: &mut Operation, has_tenant: bool) {
         let responses = &mut operation.responses.responses;
         responses.entry((*status).to_owned()).or_insert_with(|| response.into());
     }
+}
+
+fn page_size() -> Schema {
+    let items = ObjectBuilder::new()
+        .schema_type(Type::Integer)
+        .minimum(Some(1))
+        .maximum(Some(PAGE_ITEMS_MAX))
+        .default(Some(PAGE_ITEMS_DEFAULT.into()));
+    Schema::Object(items.build())
 }
 
 /// A body that may be left out is described as one that may be null, which is something else.
