@@ -1,8 +1,9 @@
-//! What the tests need beside Rust: curl, Node.js and Python with the packages of receivers, and the
-//! databases that receivers keep their inboxes in.
+//! What the tests need beside Rust: curl, Node.js and Python with the packages of receivers, what
+//! tries the API by its document, and the databases that receivers keep their inboxes in.
 //!
 //! Programs come from Debian's packages when they are missing. Packages for Node.js and Python go
-//! into `target/test-env`, exactly as `tests/receivers` pins them; nothing goes anywhere else.
+//! into `target/test-env`, exactly as `tests/receivers` and `tests/openapi` pin them; nothing goes
+//! anywhere else.
 
 use std::fs;
 use std::path::Path;
@@ -26,7 +27,8 @@ pub(crate) fn prepare(root: &Path) -> anyhow::Result<()> {
     let environments = root.join("target/test-env");
     let receivers = root.join("tests/receivers");
     node_packages(&receivers.join("node"), &environments.join("node"))?;
-    python_packages(&receivers.join("python"), &environments.join("python"))
+    python_packages(&receivers.join("python"), &environments.join("python"))?;
+    python_packages(&root.join("tests/openapi"), &environments.join("openapi"))
 }
 
 fn rust_components(root: &Path) -> anyhow::Result<()> {

@@ -22,7 +22,7 @@ pub use memory::MemoryStore;
 pub use records::{
     Accept, Accepted, ApiKey, Backlog, Batch, Cancelling, Committed, Counts, DeliveryStanding,
     DueDelivery, DuePage, DueQuery, LaneStart, Record, Recorded, RetryRequest, Scope, Slot,
-    Statistics, Swept, Tenant,
+    Statistics, Swept, Tenant, TenantEnding,
 };
 pub use sqlite::{SqliteOptions, SqliteStore};
 pub use store::{

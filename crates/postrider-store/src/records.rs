@@ -10,6 +10,7 @@ use postrider_core::id::{
 };
 use postrider_core::matching::Matching;
 use postrider_core::statistics::Tally;
+use postrider_core::webhook::Webhook;
 
 /// One group commit: all of it becomes durable together, or none of it.
 #[derive(Clone, Debug, Default)]
@@ -181,6 +182,15 @@ pub struct Tenant {
     /// Unique. 1–64 of `[a-z0-9_-]`.
     pub name: String,
     pub created_at: UnixMs,
+}
+
+/// Asks to delete a tenant with all that can act for it.
+#[derive(Clone, Debug)]
+pub struct TenantEnding {
+    pub tenant: TenantKey,
+    pub at: UnixMs,
+    /// Its webhooks as they are once they are deleted, each with the version after its present one.
+    pub tombstones: Vec<Webhook>,
 }
 
 /// An API key, without its secret part.

@@ -16,7 +16,7 @@ use postrider_core::webhook::Webhook;
 use crate::error::StoreError;
 use crate::records::{
     ApiKey, Backlog, Batch, Cancelling, Committed, Counts, DeliveryStanding, DuePage, DueQuery,
-    LaneStart, RetryRequest, Statistics, Swept, Tenant,
+    LaneStart, RetryRequest, Statistics, Swept, Tenant, TenantEnding,
 };
 
 /// All verbs of a store. Shared as `Arc<dyn Store>`.
@@ -191,6 +191,12 @@ pub trait AccessStore: Send + Sync + 'static {
     async fn insert_tenant(&self, tenant: Tenant) -> Result<(), StoreError>;
 
     async fn tenants(&self) -> Result<Vec<Tenant>, StoreError>;
+
+    /// Deletes a tenant, revokes its keys and replaces its webhooks by their tombstones; `false`
+    /// when there is no such tenant. `Conflict`, and nothing is changed, when a webhook has another
+    /// version than the one before its tombstone's. Its name may be given again. What is pending
+    /// is left to the caller, and its events and history to retention.
+    async fn delete_tenant(&self, ending: TenantEnding) -> Result<bool, StoreError>;
 
     /// `Conflict` when the key is taken. Doing it again with the same content is harmless.
     async fn insert_api_key(&self, key: ApiKey) -> Result<(), StoreError>;

@@ -11,6 +11,7 @@ mod commit;
 mod custom_headers;
 mod deliver;
 mod health;
+mod listen;
 mod live;
 mod maintain;
 mod metrics;
@@ -18,6 +19,7 @@ mod operational;
 mod outcome;
 mod publish;
 mod registry;
+mod secrets;
 mod shell;
 mod statistics;
 mod webhooks;
@@ -30,7 +32,7 @@ use postrider_core::health::HealthPolicy;
 use postrider_core::id::DeliveryKey;
 use postrider_core::id::{Key, KeyMaker, TenantKey, UnixMs, WebhookKey};
 use postrider_core::target::TargetPolicy;
-use postrider_core::webhook::WebhookState;
+use postrider_core::webhook::{Webhook, WebhookState};
 use postrider_signature::seal::SealingKeys;
 use postrider_store::{DeliveryStanding, RetryRequest, Store, StoreError, Tenant};
 
@@ -41,9 +43,11 @@ use crate::send::Sender;
 pub(crate) use access::KEY_TEXT_BYTES_MAX;
 pub use access::{Access, TenantError};
 pub use custom_headers::{HeaderError, HeaderErrorKind};
+pub use listen::{ListenedAttempt, ListenerAnswer, Listening};
 pub use live::{LiveWebhook, UnsealError};
 pub use operational::{DELIVERY_FAILED, WEBHOOK_DISABLED, WEBHOOK_FAILING, WEBHOOK_RECOVERED};
 pub use publish::{NewEvent, PublishError, Published};
+pub use secrets::{OVERLAP_MS_DEFAULT, Rotated, Rotation, SigningKey};
 pub use statistics::{TenantStatistics, WebhookHealth, Window};
 pub use webhooks::{WantedState, WebhookDraft, WebhookError, WebhookPatch};
 
@@ -99,7 +103,8 @@ struct Inner {
     health: health::HealthBook,
     statistics: statistics::StatisticsBook,
     metrics: metrics::Metrics,
-    /// One webhook change at a time: read, decide, store, tell.
+    listeners: listen::Listeners,
+    /// One change of webhooks or tenants at a time: read, decide, store, tell.
     changing: tokio::sync::Mutex<()>,
 }
 
@@ -137,16 +142,18 @@ impl Engine {
             health,
             statistics: statistics::StatisticsBook::default(),
             metrics: metrics::Metrics::new(),
+            listeners: listen::Listeners::default(),
             changing: tokio::sync::Mutex::new(()),
             parts,
         });
         let engine = Self { inner };
         if engine.tenant(DEFAULT_TENANT).is_none() {
-            match engine.create_tenant(DEFAULT_TENANT).await {
-                Ok(_) | Err(TenantError::Taken | TenantError::InvalidName) => {}
-                Err(TenantError::Store(error)) => return Err(error),
+            // of the other errors none can be: the name is right and nobody else takes it
+            if let Err(TenantError::Store(error)) = engine.create_tenant(DEFAULT_TENANT).await {
+                return Err(error);
             }
         }
+        engine.delete_left_listeners().await?;
         engine.start_shell().await?;
         Ok(engine)
     }
@@ -187,14 +194,16 @@ impl Engine {
         self.inner.registry.get(key).filter(|live| live.webhook.tenant == tenant)
     }
 
-    /// Webhooks of a tenant after `after`, ascending by key; deleted ones are left out.
+    /// Webhooks of a tenant that `is_wanted` picks, after `after`, ascending by key; deleted ones
+    /// are left out.
     pub fn webhooks(
         &self,
         tenant: TenantKey,
         after: Option<WebhookKey>,
         limit: usize,
+        is_wanted: impl Fn(&Webhook) -> bool,
     ) -> Vec<Arc<LiveWebhook>> {
-        self.inner.registry.page(tenant, after, limit)
+        self.inner.registry.page(tenant, after, limit, is_wanted)
     }
 
     /// All webhooks of all tenants that have this URL and were not deleted.

@@ -110,16 +110,9 @@ async fn start_with(store: Arc<dyn Store>, clock: Clock, profiles: Profiles) -> 
 
 fn draft(url: &str, secret: Option<&str>) -> WebhookDraft {
     WebhookDraft {
-        url: url.to_owned(),
-        events: Patterns::parse(&["code.*"]).unwrap(),
         secret: secret.map(str::to_owned),
-        profile: None,
-        description: None,
         headers: vec![("x-team".to_owned(), "blue".to_owned())],
-        timeout_ms: None,
-        concurrency: None,
-        rate_per_s: None,
-        schedule: None,
+        ..WebhookDraft::new(url.to_owned(), Patterns::parse(&["code.*"]).unwrap())
     }
 }
 
@@ -352,4 +345,21 @@ async fn a_profile_is_not_taken_whose_headers_a_webhook_sets_itself() {
     let refused = engine.patch_webhook(tenant, live.webhook.key, patch).await.unwrap_err();
     assert!(matches!(refused, WebhookError::Header(_)), "{refused}");
     engine.stop(Duration::from_secs(5)).await;
+}
+
+#[tokio::test]
+async fn a_listener_that_a_crash_left_is_deleted_at_the_next_start() {
+    let store: Arc<dyn Store> = Arc::new(MemoryStore::default());
+    let first = start(store.clone(), Clock::system()).await;
+    let tenant = first.tenant(DEFAULT_TENANT).unwrap().key;
+    let (live, listening) = first.listen(tenant, draft("", None)).await.unwrap();
+    let published = first.publish(tenant, event()).await.unwrap();
+    assert_eq!(published.matched, 1);
+    // a process that is killed drops nothing
+    std::mem::forget(listening);
+    drop(first);
+
+    let second = start(store.clone(), Clock::system()).await;
+    assert!(second.webhook(tenant, live.webhook.key).is_none());
+    second.stop(Duration::from_secs(5)).await;
 }

@@ -27,7 +27,7 @@ use crate::bucket::{BUCKET_MS_DEFAULT, Buckets};
 use crate::error::StoreError;
 use crate::records::{
     ApiKey, Backlog, Batch, Cancelling, Committed, Counts, DeliveryStanding, DuePage, DueQuery,
-    LaneStart, RetryRequest, Statistics, Swept, Tenant,
+    LaneStart, RetryRequest, Statistics, Swept, Tenant, TenantEnding,
 };
 use crate::store::{
     AccessStore, DeliveryStore, EventStore, HealthStore, MaintenanceStore, WebhookStore,
@@ -272,6 +272,29 @@ impl AccessStore for MemoryStore {
 
     async fn tenants(&self) -> Result<Vec<Tenant>, StoreError> {
         Ok(self.state().tenants.values().cloned().collect())
+    }
+
+    async fn delete_tenant(&self, ending: TenantEnding) -> Result<bool, StoreError> {
+        let mut state = self.state();
+        if !state.tenants.contains_key(&ending.tenant) {
+            return Ok(false);
+        }
+        let is_next = |tombstone: &Webhook| {
+            let stored = state.webhooks.get(&tombstone.key);
+            stored.is_some_and(|stored| stored.version.checked_add(1) == Some(tombstone.version))
+        };
+        if !ending.tombstones.iter().all(is_next) {
+            return Err(StoreError::Conflict("a webhook was changed meanwhile"));
+        }
+        for tombstone in ending.tombstones {
+            state.webhooks.insert(tombstone.key, tombstone);
+        }
+        let keys = state.api_keys.values_mut();
+        for key in keys.filter(|key| key.tenant == Some(ending.tenant)) {
+            key.revoked_at = key.revoked_at.or(Some(ending.at));
+        }
+        state.tenants.remove(&ending.tenant);
+        Ok(true)
     }
 
     async fn insert_api_key(&self, key: ApiKey) -> Result<(), StoreError> {

@@ -5,8 +5,9 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::failure::{Failure, Outcome};
 use super::view::{key, sql};
+use super::webhooks;
 use crate::error::StoreError;
-use crate::records::{ApiKey, Scope, Tenant};
+use crate::records::{ApiKey, Scope, Tenant, TenantEnding};
 
 pub(super) fn insert_tenant(connection: &Connection, tenant: &Tenant) -> Outcome<()> {
     let mut same_key = connection.prepare_cached("SELECT * FROM tenant WHERE key = ?1")?;
@@ -30,6 +31,21 @@ pub(super) fn tenants(connection: &Connection) -> Outcome<Vec<Tenant>> {
     let mut statement = connection.prepare_cached("SELECT * FROM tenant ORDER BY key")?;
     let rows = statement.query_map([], read_tenant)?;
     Ok(rows.collect::<Result<_, _>>()?)
+}
+
+pub(super) fn delete_tenant(connection: &Connection, ending: &TenantEnding) -> Outcome<bool> {
+    let tenant = sql(ending.tenant);
+    if connection.execute("DELETE FROM tenant WHERE key = ?1", [tenant])? == 0 {
+        return Ok(false);
+    }
+    connection.execute(
+        "UPDATE api_key SET revoked_at = ?2 WHERE tenant = ?1 AND revoked_at IS NULL",
+        [tenant, ending.at],
+    )?;
+    for tombstone in &ending.tombstones {
+        webhooks::update(connection, tombstone)?;
+    }
+    Ok(true)
 }
 
 fn read_tenant(row: &Row<'_>) -> rusqlite::Result<Tenant> {

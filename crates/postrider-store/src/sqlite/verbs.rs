@@ -19,7 +19,7 @@ use super::{Shared, SqliteStore, access, health, retention, slots, webhooks};
 use crate::error::StoreError;
 use crate::records::{
     ApiKey, Backlog, Batch, Cancelling, Committed, Counts, DeliveryStanding, DuePage, DueQuery,
-    LaneStart, RetryRequest, Statistics, Swept, Tenant,
+    LaneStart, RetryRequest, Statistics, Swept, Tenant, TenantEnding,
 };
 use crate::store::{
     AccessStore, DeliveryStore, EventStore, HealthStore, MaintenanceStore, WebhookStore,
@@ -210,6 +210,10 @@ impl AccessStore for SqliteStore {
 
     async fn tenants(&self) -> Result<Vec<Tenant>, StoreError> {
         self.read(|view| access::tenants(view.connection)).await
+    }
+
+    async fn delete_tenant(&self, ending: TenantEnding) -> Result<bool, StoreError> {
+        self.blocking(move |shared| shared.write(|c| access::delete_tenant(c, &ending))).await
     }
 
     async fn insert_api_key(&self, key: ApiKey) -> Result<(), StoreError> {

@@ -1,4 +1,5 @@
-use postrider_store::{ApiKey, Scope, StoreError, Tenant};
+use postrider_core::webhook::{Webhook, WebhookState};
+use postrider_store::{ApiKey, Scope, StoreError, Tenant, TenantEnding};
 
 use crate::World;
 
@@ -77,4 +78,65 @@ pub(crate) async fn inserting_another_api_key_under_a_key_conflicts(mut world: W
     let refused = world.store.insert_api_key(other).await;
     assert!(matches!(refused, Err(StoreError::Conflict(_))));
     assert_eq!(world.store.api_keys().await.unwrap(), [key]);
+}
+
+fn tombstone(webhook: &Webhook) -> Webhook {
+    Webhook { version: webhook.version + 1, state: WebhookState::Deleted, ..webhook.clone() }
+}
+
+pub(crate) async fn a_deleted_tenant_leaves_nobody_to_act_for_it(mut world: World) {
+    let [first, other] = ["acme", "other"].map(|name| tenant(&mut world, name));
+    let mut own_key = api_key(&mut world, Scope::Read);
+    own_key.tenant = Some(first.key);
+    let keys = [own_key, api_key(&mut world, Scope::Read), api_key(&mut world, Scope::Admin)];
+    for tenant in [&first, &other] {
+        world.store.insert_tenant(tenant.clone()).await.unwrap();
+    }
+    for key in &keys {
+        world.store.insert_api_key(key.clone()).await.unwrap();
+    }
+    let webhooks = [first.key, first.key, other.key].map(|tenant| world.webhook(tenant));
+    for webhook in &webhooks {
+        world.store.insert_webhook(webhook.clone()).await.unwrap();
+    }
+
+    let [one, two, three] = webhooks;
+    let tombstones = vec![tombstone(&one), tombstone(&two)];
+    let ending = TenantEnding { tenant: first.key, at: world.now, tombstones: tombstones.clone() };
+    assert_eq!(world.store.delete_tenant(ending.clone()).await, Ok(true));
+    assert_eq!(world.store.tenants().await.unwrap(), [other]);
+    assert_eq!(world.store.api_keys().await.unwrap(), keys[1..]);
+    let left = world.store.webhooks(None, 1_000).await.unwrap();
+    assert_eq!(left, [&tombstones[0], &tombstones[1], &three].map(Webhook::clone));
+    assert_eq!(world.store.delete_tenant(ending).await, Ok(false), "there is none any more");
+}
+
+pub(crate) async fn the_name_of_a_deleted_tenant_is_free(mut world: World) {
+    let first = tenant(&mut world, "acme");
+    world.store.insert_tenant(first.clone()).await.unwrap();
+    let ending = TenantEnding { tenant: first.key, at: world.now, tombstones: Vec::new() };
+    assert_eq!(world.store.delete_tenant(ending).await, Ok(true));
+    let second = tenant(&mut world, "acme");
+    world.store.insert_tenant(second.clone()).await.unwrap();
+    assert_eq!(world.store.tenants().await.unwrap(), [second]);
+}
+
+pub(crate) async fn a_tenant_whose_webhook_was_changed_meanwhile_is_not_deleted(mut world: World) {
+    let first = tenant(&mut world, "acme");
+    let mut key = api_key(&mut world, Scope::Read);
+    key.tenant = Some(first.key);
+    let webhooks = [world.webhook(first.key), world.webhook(first.key)];
+    world.store.insert_tenant(first.clone()).await.unwrap();
+    world.store.insert_api_key(key.clone()).await.unwrap();
+    for webhook in &webhooks {
+        world.store.insert_webhook(webhook.clone()).await.unwrap();
+    }
+    let [good, mut late] = webhooks.each_ref().map(tombstone);
+    late.version += 1;
+    let ending = TenantEnding { tenant: first.key, at: world.now, tombstones: vec![good, late] };
+    let refused = world.store.delete_tenant(ending).await;
+    assert!(matches!(refused, Err(StoreError::Conflict(_))));
+    assert_eq!(world.store.tenants().await.unwrap(), [first]);
+    assert_eq!(world.store.api_keys().await.unwrap(), [key]);
+    assert_eq!(world.store.webhooks(None, 1_000).await.unwrap(), webhooks);
 }

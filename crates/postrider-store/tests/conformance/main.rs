@@ -50,7 +50,10 @@ on_every_store! {
         tenants_are_listed_as_given
         api_keys_are_listed_until_revoked
         a_key_is_revoked_once
-        inserting_another_api_key_under_a_key_conflicts;
+        inserting_another_api_key_under_a_key_conflicts
+        a_deleted_tenant_leaves_nobody_to_act_for_it
+        the_name_of_a_deleted_tenant_is_free
+        a_tenant_whose_webhook_was_changed_meanwhile_is_not_deleted;
     accepting:
         an_accepted_event_is_found_as_it_was_given
         an_event_that_nobody_wants_is_stored

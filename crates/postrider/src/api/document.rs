@@ -2,13 +2,17 @@
 //! every route has in common.
 
 use utoipa::openapi::path::{Operation, ParameterBuilder, ParameterIn};
+use utoipa::openapi::request_body::RequestBody;
 use utoipa::openapi::response::ResponseBuilder;
+use utoipa::openapi::schema::AdditionalProperties;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityRequirement, SecurityScheme};
 use utoipa::openapi::{
-    Components, ContentBuilder, Info, License, Object, OpenApi, OpenApiBuilder, Ref, Required, Type,
+    Components, ContentBuilder, Info, License, Object, ObjectBuilder, OpenApi, OpenApiBuilder, Ref,
+    RefOr, Required, Schema, Type,
 };
 use utoipa::{PartialSchema, ToSchema};
 
+use crate::http::limits::{PAGE_ITEMS_DEFAULT, PAGE_ITEMS_MAX};
 use crate::http::problem::{Code, Fault, Problem};
 
 const BEARER: &str = "bearer";
@@ -70,10 +74,30 @@ pub(super) fn complete(mut document: OpenApi) -> OpenApi {
             complete_operation(operation, !is_admins);
         }
     }
+    if let Some(components) = &mut document.components {
+        components.schemas.iter_mut().for_each(|(name, schema)| refuse_others(name, schema));
+    }
     document
 }
 
+/// Bodies are read strictly: members that are not described are refused.
+fn refuse_others(name: &str, schema: &mut RefOr<Schema>) {
+    if let RefOr::T(Schema::Object(object)) = schema
+        && (name.ends_with("Input") || name.ends_with("Change"))
+        && !object.properties.is_empty()
+    {
+        object.additional_properties = Some(Box::new(AdditionalProperties::FreeForm(false)));
+    }
+}
+
 fn complete_operation(operation: &mut Operation, has_tenant: bool) {
+    for parameter in operation.parameters.iter_mut().flatten() {
+        if let RefOr::T(parameter) = parameter
+            && parameter.name == "limit"
+        {
+            parameter.schema = Some(page_size().into());
+        }
+    }
     if has_tenant {
         let tenant = ParameterBuilder::new()
             .name("Postrider-Tenant")
@@ -84,6 +108,9 @@ fn complete_operation(operation: &mut Operation, has_tenant: bool) {
             .build();
         operation.parameters.get_or_insert_default().push(tenant.into());
     }
+    if let Some(RefOr::T(body)) = &mut operation.request_body {
+        leave_out_null(body);
+    }
     let with_body: &[_] = if operation.request_body.is_some() { WITH_BODY } else { &[] };
     for (status, description) in COMMON.iter().chain(with_body) {
         let content = ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build();
@@ -93,5 +120,29 @@ fn complete_operation(operation: &mut Operation, has_tenant: bool) {
             .build();
         let responses = &mut operation.responses.responses;
         responses.entry((*status).to_owned()).or_insert_with(|| response.into());
+    }
+}
+
+fn page_size() -> Schema {
+    let items = ObjectBuilder::new()
+        .schema_type(Type::Integer)
+        .minimum(Some(1))
+        .maximum(Some(PAGE_ITEMS_MAX))
+        .default(Some(PAGE_ITEMS_DEFAULT.into()));
+    Schema::Object(items.build())
+}
+
+/// A body that may be left out is described as one that may be null, which is something else.
+fn leave_out_null(body: &mut RequestBody) {
+    if body.required == Some(Required::True) {
+        return;
+    }
+    for content in body.content.values_mut() {
+        if let RefOr::T(content) = content
+            && let Some(RefOr::T(Schema::OneOf(choices))) = &mut content.schema
+            && !choices.items.is_empty()
+        {
+            content.schema = Some(choices.items.swap_remove(0));
+        }
     }
 }

@@ -9,6 +9,7 @@ use utoipa::ToSchema;
 
 use super::keys::ScopeView;
 use super::publish::{BatchView, PublishedView};
+use super::webhooks::SigningKeyView;
 
 /// What happened.
 #[derive(Debug, ToSchema)]
@@ -60,6 +61,13 @@ pub struct WebhookInput {
     pub profile: Option<String>,
     #[schema(required = false, max_length = 1024)]
     pub description: Option<String>,
+    /// Notes of your own: up to 50 entries, keys of 1 to 64 bytes, values of up to 512.
+    #[schema(required = false)]
+    pub metadata: Option<BTreeMap<String, String>>,
+    /// What kind of secret it signs with: the kind of the one given, or `hmac`. `ed25519` is for
+    /// profiles that have `whsec_` secrets.
+    #[schema(required = false)]
+    pub signing_key: Option<SigningKeyView>,
     /// Headers to send along. Those that sign or frame a request can't be set.
     #[schema(required = false)]
     pub headers: Option<BTreeMap<String, String>>,
@@ -91,6 +99,13 @@ pub struct WebhookChange {
     pub profile: Option<String>,
     #[schema(required = false, max_length = 1024)]
     pub description: Option<String>,
+    /// Replaces all metadata.
+    #[schema(required = false)]
+    pub metadata: Option<BTreeMap<String, String>>,
+    /// Where the current secret is of the other kind and none is given, one is made, and the
+    /// current one signs too for a while.
+    #[schema(required = false)]
+    pub signing_key: Option<SigningKeyView>,
     /// Replaces all headers.
     #[schema(required = false)]
     pub headers: Option<BTreeMap<String, String>>,
@@ -107,6 +122,61 @@ pub struct WebhookChange {
     /// With `"state": "disabled"`: cancel what is pending too.
     #[schema(required = false, nullable = false)]
     pub cancel_pending: Option<bool>,
+}
+
+/// How to disable a webhook.
+#[derive(Debug, ToSchema)]
+pub struct DisablingInput {
+    /// Cancel what is pending too; by default it waits until the webhook is enabled.
+    #[schema(required = false)]
+    pub cancel_pending: Option<bool>,
+}
+
+/// How to replace a secret.
+#[derive(Debug, ToSchema)]
+pub struct RotationInput {
+    /// Made when left out.
+    #[schema(required = false, min_length = 1, max_length = 1024)]
+    pub secret: Option<String>,
+    /// How long the present secret signs too, in seconds: by default a day. With 0, neither it
+    /// nor any older one does.
+    #[schema(required = false, minimum = 0, maximum = 604_800)]
+    pub overlap_s: Option<u32>,
+    /// Without it, the kind of the secret given, or of the present one.
+    #[schema(required = false)]
+    pub signing_key: Option<SigningKeyView>,
+}
+
+/// What to listen for.
+#[derive(Debug, ToSchema)]
+pub struct ListenInput {
+    /// Patterns: `code.generated`, `code.*` or `*`.
+    #[schema(min_items = 1, max_items = 1000)]
+    pub events: Vec<String>,
+    /// As for a webhook; by default the one whose format the secret has, or the server's.
+    #[schema(required = false)]
+    pub profile: Option<String>,
+    /// Keep it and give it again, so that it stays the same from one run to the next; made when
+    /// left out.
+    #[schema(required = false, min_length = 1, max_length = 1024)]
+    pub secret: Option<String>,
+}
+
+/// What became of an attempt: a status, or an error when it came to no answer.
+#[derive(Debug, ToSchema)]
+pub struct ListenerAnswerInput {
+    pub attempt_id: String,
+    #[schema(required = false, minimum = 200, maximum = 599)]
+    pub status: Option<u16>,
+    /// Pairs of name and value.
+    #[schema(required = false, max_items = 256)]
+    pub headers: Option<Vec<(String, String)>>,
+    /// Standard Base64. As much of it is kept as of any answer.
+    #[schema(required = false)]
+    pub body_base64: Option<String>,
+    /// Why there is no answer, in words.
+    #[schema(required = false, max_length = 1024)]
+    pub error: Option<String>,
 }
 
 /// Whether a webhook is to get attempts.

@@ -7,16 +7,19 @@
 
 pub mod attempt;
 pub mod deliveries;
+mod docs;
 mod document;
 pub mod events;
 pub mod explanation;
 pub mod health;
 pub mod input;
 pub mod keys;
+pub mod listen;
 mod metrics;
 pub mod publish;
 pub mod statistics;
 pub mod tenants;
+pub mod webhook_actions;
 mod webhook_input;
 pub mod webhooks;
 pub mod wire;
@@ -50,6 +53,7 @@ pub fn router(state: ServerState, more: Router) -> Router {
         )
         .route("/metrics", get(metrics::scrape))
         .with_state(state)
+        .merge(docs::router())
         .merge(more)
         .fallback(|| async { ApiError::not_found() })
         .method_not_allowed_fallback(|| async {
@@ -71,13 +75,19 @@ fn table() -> OpenApiRouter<ServerState> {
         .routes(routes!(events::deliveries))
         .routes(routes!(webhooks::create, webhooks::list))
         .routes(routes!(webhooks::show, webhooks::change, webhooks::delete))
-        .routes(routes!(webhooks::secret))
+        .routes(routes!(webhook_actions::enable))
+        .routes(routes!(webhook_actions::disable))
+        .routes(routes!(webhook_actions::secret))
+        .routes(routes!(webhook_actions::rotate))
         .routes(routes!(webhooks::attempts))
         .routes(routes!(statistics::health))
         .routes(routes!(statistics::stats))
         .routes(routes!(deliveries::show))
         .routes(routes!(deliveries::retry))
+        .routes(routes!(listen::listen))
+        .routes(routes!(listen::answer))
         .routes(routes!(tenants::create, tenants::list))
+        .routes(routes!(tenants::delete))
         .routes(routes!(keys::create, keys::list))
         .routes(routes!(keys::revoke))
         .routes(routes!(health::live))

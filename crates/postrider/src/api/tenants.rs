@@ -1,15 +1,16 @@
-//! Tenants: make one, list them.
+//! Tenants: make one, list them, delete one.
 
 use axum::extract::State;
+use axum::response::IntoResponse;
 use http::StatusCode;
 use postrider_core::id::{Key, TenantKey};
 use postrider_store::Tenant;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::Answer;
 use super::input::TenantInput;
 use super::wire::{Page, Paging, time};
+use super::{Answer, PathId};
 use crate::engine::TenantError;
 use crate::http::auth::Admin;
 use crate::http::cursor::List;
@@ -40,15 +41,7 @@ pub(super) async fn create(State(state): State<ServerState>, _: Admin, body: Jso
     let name = fields.required_text("name");
     fields.finish()?;
     let created = state.engine.create_tenant(&name.unwrap_or_default()).await;
-    let tenant = created.map_err(|error| match error {
-        TenantError::Taken => ApiError::at(Code::Conflict, "/name", "this name is taken"),
-        TenantError::InvalidName => ApiError::at(
-            Code::Validation,
-            "/name",
-            "a name has 1 to 64 of the characters a-z, 0-9, _ and -",
-        ),
-        TenantError::Store(error) => ApiError::store(&error),
-    })?;
+    let tenant = created.map_err(|error| refusal(&error))?;
     Ok(json::answer(StatusCode::CREATED, &view(tenant)))
 }
 
@@ -66,6 +59,43 @@ pub(super) async fn list(State(state): State<ServerState>, _: Admin, query: Quer
     tenants.retain(|tenant| paging.after.is_none_or(|after| tenant.key > after));
     let page = paging.page(tenants, |tenant| tenant.key, view);
     Ok(json::answer(StatusCode::OK, &page))
+}
+
+/// Delete a tenant.
+///
+/// Its keys are revoked, and no attempt for its webhooks starts after the answer. What is pending is
+/// cancelled; its events end with retention, and nobody reads them meanwhile. Its name is free for
+/// a new tenant.
+#[utoipa::path(delete, path = "/v1/tenants/{name}", tag = "tenants",
+    params(("name" = String, Path, description = "The tenant's name")),
+    responses(
+        (status = 204, description = "Deleted"),
+        (status = 409, description = "The tenant `default` can't be deleted",
+            body = crate::http::problem::Problem, content_type = "application/problem+json"),
+    ))]
+pub(super) async fn delete(
+    State(state): State<ServerState>,
+    _: Admin,
+    PathId(name): PathId,
+    query: Query,
+) -> Answer {
+    query.finish()?;
+    state.engine.delete_tenant(&name).await.map_err(|error| refusal(&error))?;
+    Ok(StatusCode::NO_CONTENT.into_response())
+}
+
+fn refusal(error: &TenantError) -> ApiError {
+    match error {
+        TenantError::Taken => ApiError::at(Code::Conflict, "/name", "this name is taken"),
+        TenantError::InvalidName => ApiError::at(
+            Code::Validation,
+            "/name",
+            "a name has 1 to 64 of the characters a-z, 0-9, _ and -",
+        ),
+        TenantError::NotFound => ApiError::not_found(),
+        TenantError::IsDefault => ApiError::new(Code::Conflict, error.to_string()),
+        TenantError::Store(error) => ApiError::store(error),
+    }
 }
 
 fn view(tenant: Tenant) -> TenantView {

@@ -1,17 +1,26 @@
 //! Reading what a client says about a webhook, when creating and when changing one.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use postrider_core::event_type::{Patterns, PatternsError};
 use postrider_core::limits::LANE_CONCURRENCY_MAX;
 use postrider_core::schedule::{Jitter, RetrySchedule, ScheduleError};
 
-use crate::engine::{WantedState, WebhookDraft, WebhookPatch};
-use crate::http::fields::{Fields, Given};
+use crate::engine::{
+    OVERLAP_MS_DEFAULT, Rotation, SigningKey, WantedState, WebhookDraft, WebhookPatch,
+};
+use crate::http::fields::{Fields, Given, pointer};
 use crate::http::problem::{ApiError, Code};
 
 /// What a webhook's description may be long: a paragraph.
 const DESCRIPTION_BYTES_MAX: usize = 1_024;
+/// A platform's own notes on a webhook: room for references and labels, not for documents.
+const METADATA_ENTRIES_MAX: usize = 50;
+const METADATA_KEY_BYTES_MAX: usize = 64;
+const METADATA_VALUE_BYTES_MAX: usize = 512;
+/// How long a replaced secret may sign too: a week (contract §3).
+const OVERLAP_S_MAX: i64 = 7 * 86_400;
 /// Attempts a second that a webhook may ask for.
 const RATE_LIMIT_MAX: i64 = 10_000;
 /// The deadline of an attempt (contract §3).
@@ -25,14 +34,11 @@ const SCHEDULE_JITTER: Jitter = Jitter::Proportional { percent: 10 };
 pub(super) fn draft(text: &str) -> Result<WebhookDraft, ApiError> {
     let mut fields = Fields::of(text)?;
     let url = fields.required_text("url").map(Cow::into_owned);
-    let has_events = fields.has("events");
-    let events = not_null(&mut fields, "events", events);
-    if !has_events {
-        fields.fault("events", "events is required; name event types, or * for all");
-    }
+    let events = required_events(&mut fields);
     let settings = Settings::read(&mut fields);
     let profile = fields.text("profile").map(Cow::into_owned).value();
     let secret = fields.text("secret").map(Cow::into_owned).value();
+    let signing_key = signing_key(&mut fields).value();
     fields.finish()?;
     let (Some(url), Some(events)) = (url, events) else {
         return Err(ApiError::new(Code::Validation, "url and events are required"));
@@ -41,14 +47,27 @@ pub(super) fn draft(text: &str) -> Result<WebhookDraft, ApiError> {
         url,
         events,
         secret,
+        signing_key,
         profile,
         description: settings.description.value(),
+        metadata: settings.metadata.value().unwrap_or_default(),
         headers: settings.headers.value().unwrap_or_default(),
         timeout_ms: settings.timeout_ms.value(),
         concurrency: settings.concurrency.value(),
         rate_per_s: settings.rate_limit.value(),
         schedule: settings.retry_schedule.value(),
     })
+}
+
+/// Reads what to listen for.
+pub(super) fn listener(text: &str) -> Result<WebhookDraft, ApiError> {
+    let mut fields = Fields::of(text)?;
+    let events = required_events(&mut fields);
+    let profile = fields.text("profile").map(Cow::into_owned).value();
+    let secret = fields.text("secret").map(Cow::into_owned).value();
+    fields.finish()?;
+    let events = events.ok_or_else(|| ApiError::new(Code::Validation, "events is required"))?;
+    Ok(WebhookDraft { secret, profile, ..WebhookDraft::new(String::new(), events) })
 }
 
 /// Reads what to change of a webhook.
@@ -59,12 +78,14 @@ pub(super) fn patch(text: &str) -> Result<WebhookPatch, ApiError> {
     let settings = Settings::read(&mut fields);
     let profile = not_null(&mut fields, "profile", |fields| fields.text("profile"));
     let secret = not_null(&mut fields, "secret", |fields| fields.text("secret"));
+    let signing_key = signing_key(&mut fields).change();
     let state = wanted_state(&mut fields);
     fields.finish()?;
     Ok(WebhookPatch {
         url: url.map(Cow::into_owned),
         events,
         description: settings.description.change(),
+        metadata: settings.metadata.change().map(Option::unwrap_or_default),
         headers: settings.headers.change().map(Option::unwrap_or_default),
         timeout_ms: settings.timeout_ms.change(),
         concurrency: settings.concurrency.change(),
@@ -72,13 +93,34 @@ pub(super) fn patch(text: &str) -> Result<WebhookPatch, ApiError> {
         schedule: settings.retry_schedule.change(),
         profile: profile.map(Cow::into_owned),
         secret: secret.map(Cow::into_owned),
+        signing_key: signing_key.map(|kind| kind.unwrap_or(SigningKey::Hmac)),
         state,
     })
+}
+
+/// Reads how a secret is to be replaced.
+pub(super) fn rotation(text: &str) -> Result<Rotation, ApiError> {
+    let mut fields = Fields::of(text)?;
+    let secret = fields.text("secret").map(Cow::into_owned).value();
+    let signing_key = signing_key(&mut fields).value();
+    let overlap: Option<i64> = fields.integer("overlap_s", 0..=OVERLAP_S_MAX).value();
+    fields.finish()?;
+    let overlap_ms = overlap.map_or(OVERLAP_MS_DEFAULT, |seconds| seconds * 1_000);
+    Ok(Rotation { secret, signing_key, overlap_ms })
+}
+
+/// Reads whether disabling is to cancel what is pending.
+pub(super) fn disabling(text: &str) -> Result<WantedState, ApiError> {
+    let mut fields = Fields::of(text)?;
+    let cancel_pending = fields.flag("cancel_pending").value().unwrap_or(false);
+    fields.finish()?;
+    Ok(WantedState::Disabled { cancel_pending })
 }
 
 /// What creating and changing have in common; null is allowed for each.
 struct Settings {
     description: Given<String>,
+    metadata: Given<BTreeMap<String, String>>,
     headers: Given<Vec<(String, String)>>,
     timeout_ms: Given<u32>,
     concurrency: Given<u16>,
@@ -97,6 +139,7 @@ impl Settings {
         }
         Self {
             description,
+            metadata: metadata(fields),
             headers: fields.pairs("headers"),
             timeout_ms: fields.integer("timeout_ms", TIMEOUT_MS_MIN..=TIMEOUT_MS_MAX),
             concurrency: fields.integer("concurrency", 1..=LANE_CONCURRENCY_MAX.into()),
@@ -104,6 +147,52 @@ impl Settings {
             retry_schedule: retry_schedule(fields),
         }
     }
+}
+
+fn metadata(fields: &mut Fields<'_>) -> Given<BTreeMap<String, String>> {
+    let pairs = match fields.pairs("metadata") {
+        Given::Value(pairs) => pairs,
+        Given::Null => return Given::Null,
+        Given::Absent => return Given::Absent,
+    };
+    if pairs.len() > METADATA_ENTRIES_MAX {
+        let message = format!("metadata may have at most {METADATA_ENTRIES_MAX} entries");
+        fields.fault("metadata", message);
+    }
+    for (key, value) in &pairs {
+        let place = format!("/metadata{}", pointer(key));
+        if !(1..=METADATA_KEY_BYTES_MAX).contains(&key.len()) {
+            let message = format!("a key has 1 to {METADATA_KEY_BYTES_MAX} bytes");
+            fields.faults.push(Code::Validation, place, message);
+        } else if value.len() > METADATA_VALUE_BYTES_MAX {
+            let message = format!("a value has at most {METADATA_VALUE_BYTES_MAX} bytes");
+            fields.faults.push(Code::Validation, place, message);
+        }
+    }
+    Given::Value(pairs.into_iter().collect())
+}
+
+fn signing_key(fields: &mut Fields<'_>) -> Given<SigningKey> {
+    let kind = match fields.text("signing_key") {
+        Given::Value(kind) => kind,
+        Given::Null => return Given::Null,
+        Given::Absent => return Given::Absent,
+    };
+    match &*kind {
+        "hmac" => Given::Value(SigningKey::Hmac),
+        "ed25519" => Given::Value(SigningKey::Ed25519),
+        _ => {
+            fields.fault("signing_key", "signing_key must be \"hmac\" or \"ed25519\"");
+            Given::Absent
+        }
+    }
+}
+
+fn required_events(fields: &mut Fields<'_>) -> Option<Patterns> {
+    if !fields.has("events") {
+        fields.fault("events", "events is required; name event types, or * for all");
+    }
+    not_null(fields, "events", events)
 }
 
 fn events(fields: &mut Fields<'_>) -> Given<Patterns> {

@@ -4,12 +4,13 @@ use std::collections::HashMap;
 use std::sync::Mutex;
 
 use postrider_core::id::{ApiKeyKey, Key, TenantKey, UnixMs};
-use postrider_store::{ApiKey, Scope, Store, StoreError, Tenant};
+use postrider_store::{ApiKey, Scope, Store, StoreError, Tenant, TenantEnding};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
 use super::live::fill_random;
-use super::{Engine, lock};
+use super::webhooks::tombstone;
+use super::{DEFAULT_TENANT, Engine, lock};
 
 /// Longest text that is looked at as a key: nothing unbounded is hashed.
 pub(crate) const KEY_TEXT_BYTES_MAX: usize = 256;
@@ -28,13 +29,17 @@ pub struct Access {
     pub scope: Scope,
 }
 
-/// Why a tenant can't be created.
+/// Why a tenant can't be created or deleted.
 #[derive(Debug, thiserror::Error)]
 pub enum TenantError {
     #[error("there is a tenant of this name already; choose another")]
     Taken,
     #[error("a tenant's name has 1 to 64 of a–z, 0–9, _ and -")]
     InvalidName,
+    #[error("there is no such tenant")]
+    NotFound,
+    #[error("the tenant `{DEFAULT_TENANT}` is always there; delete its webhooks instead")]
+    IsDefault,
     #[error(transparent)]
     Store(StoreError),
 }
@@ -67,6 +72,12 @@ impl AccessTable {
 
     pub(super) fn tenant(&self, name: &str) -> Option<Tenant> {
         lock(&self.tables).tenants.get(name).cloned()
+    }
+
+    fn forget(&self, tenant: TenantKey) {
+        let mut tables = lock(&self.tables);
+        tables.tenants.retain(|_, known| known.key != tenant);
+        tables.keys.retain(|_, key| key.tenant != Some(tenant));
     }
 }
 
@@ -112,6 +123,45 @@ impl Engine {
         Ok(tenant)
     }
 
+    /// Deletes a tenant with its keys and webhooks: none of its keys is let in after this, no attempt
+    /// for its webhooks starts, and what is pending for them is cancelled. Its name is free again.
+    pub async fn delete_tenant(&self, name: &str) -> Result<(), TenantError> {
+        let (engine, name) = (self.clone(), name.to_owned());
+        self.to_the_end(async move { engine.end_tenant(&name).await }).await
+    }
+
+    async fn end_tenant(&self, name: &str) -> Result<(), TenantError> {
+        if name == DEFAULT_TENANT {
+            return Err(TenantError::IsDefault);
+        }
+        let _changing = self.inner.changing.lock().await;
+        let tenant = self.tenant(name).ok_or(TenantError::NotFound)?.key;
+        let webhooks = self.webhooks(tenant, None, usize::MAX, |_| true);
+        let tombstones: Vec<_> = webhooks
+            .iter()
+            .map(|live| {
+                let mut webhook = tombstone(&live.webhook);
+                self.stamp(&mut webhook);
+                webhook
+            })
+            .collect();
+        let ending = TenantEnding { tenant, at: self.now(), tombstones: tombstones.clone() };
+        let deleted = self.store().delete_tenant(ending).await.map_err(TenantError::Store)?;
+        self.inner.access.forget(tenant);
+        if !deleted {
+            return Err(TenantError::NotFound);
+        }
+        for (tombstone, live) in tombstones.into_iter().zip(webhooks) {
+            self.put_to_use(tombstone, live.profile.clone());
+        }
+        Ok(())
+    }
+
+    /// Whether there is a tenant of this key: it may have been deleted since it was looked up.
+    pub(super) fn has_tenant(&self, tenant: TenantKey) -> bool {
+        lock(&self.inner.access.tables).tenants.values().any(|known| known.key == tenant)
+    }
+
     /// Every tenant, in the order of their names.
     pub fn tenants(&self) -> Vec<Tenant> {
         let mut tenants: Vec<_> =
@@ -141,6 +191,10 @@ impl Engine {
         description: Option<String>,
         expires_at: Option<UnixMs>,
     ) -> Result<(ApiKey, String), StoreError> {
+        let _changing = self.inner.changing.lock().await;
+        if tenant.is_some_and(|tenant| !self.has_tenant(tenant)) {
+            return Err(StoreError::Conflict("the tenant was deleted meanwhile"));
+        }
         let now = self.now();
         let key: ApiKeyKey = self.next_key(now);
         let text = key_text(key);

@@ -16,7 +16,8 @@ use postrider_signature::canonical::{ecma, jcs};
 use postrider_signature::{BodyForm, Content, NumberPolicy, Secret, sign};
 
 use super::Engine;
-use super::live::{LiveWebhook, fill_random};
+use super::listen::Offer;
+use super::live::{Destination, LiveWebhook, fill_random};
 use crate::send::{Identity, Request, Sent};
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
@@ -24,7 +25,13 @@ const AGENT: HeaderValue =
     HeaderValue::from_static(concat!("Postrider/", env!("CARGO_PKG_VERSION")));
 
 /// A request, and the signing headers in it.
-type Built = (Request, Vec<(String, String)>);
+type Built = (Way, Vec<(String, String)>);
+
+/// What is sent, by where it goes.
+enum Way {
+    Url(Request),
+    Listener(Offer),
+}
 
 /// An attempt whose request is ready to be sent, or could not be built.
 struct Beginning {
@@ -62,9 +69,8 @@ impl Engine {
     async fn attempt(self, beginning: Beginning) {
         let Beginning { delivery, event, waiting, at: started_at, built } = beginning;
         let (sent, signed_headers) = match built {
-            Ok((request, signed_headers)) => {
-                let sent = AssertUnwindSafe(self.inner.parts.sender.send(request));
-                let sent = sent.catch_unwind().await;
+            Ok((way, signed_headers)) => {
+                let sent = AssertUnwindSafe(self.send(way)).catch_unwind().await;
                 (sent.unwrap_or_else(|_| broke(panicked())), signed_headers)
             }
             Err(unbuilt) => (broke(unbuilt), Vec::new()),
@@ -94,6 +100,13 @@ impl Engine {
         self.tell(Input::AttemptEnded { delivery, ended });
     }
 
+    async fn send(&self, way: Way) -> Sent {
+        match way {
+            Way::Url(request) => self.inner.parts.sender.send(request).await,
+            Way::Listener(offer) => self.offer(offer).await,
+        }
+    }
+
     /// Builds and signs the request with the webhook as it is now.
     fn request(
         &self,
@@ -107,10 +120,6 @@ impl Engine {
             .registry
             .get(delivery.webhook)
             .ok_or_else(|| internal("its webhook is not known".to_owned()))?;
-        let target = live
-            .target
-            .clone()
-            .map_err(|detail| Unbuilt { class: ErrorClass::NotAllowed, detail })?;
         let material = live
             .material(&self.inner.parts.sealing)
             .map_err(|error| internal(error.to_string()))?;
@@ -136,10 +145,18 @@ impl Engine {
         let signed_headers =
             signed.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
         let deadline = live.timeout(self.inner.parts.attempt_timeout);
-        Ok((
-            Request { target, headers, body, deadline, identity: Identity::default() },
-            signed_headers,
-        ))
+        let way = match &live.destination {
+            Destination::Url(target) => {
+                let (target, identity) = (target.clone(), Identity::default());
+                Way::Url(Request { target, headers, body, deadline, identity })
+            }
+            Destination::Listener => Way::Listener(Offer { delivery, headers, body, deadline }),
+            Destination::NotAllowed(detail) => {
+                let detail = detail.clone();
+                return Err(Unbuilt { class: ErrorClass::NotAllowed, detail });
+            }
+        };
+        Ok((way, signed_headers))
     }
 }
 

@@ -9,7 +9,7 @@ use postrider_core::id::{Key, UnixMs, WebhookKey};
 use postrider_core::lane::{Gate, LaneSettings};
 use postrider_core::limits;
 use postrider_core::target::{Target, TargetPolicy};
-use postrider_core::webhook::{DisabledReason, StoredSecret, Webhook, WebhookState};
+use postrider_core::webhook::{DisabledReason, StoredSecret, Webhook, WebhookKind, WebhookState};
 use postrider_signature::Secret;
 use postrider_signature::seal::{SealError, SealingKeys};
 use zeroize::Zeroizing;
@@ -22,9 +22,17 @@ pub struct LiveWebhook {
     pub webhook: Webhook,
     pub(super) profile: Arc<Profile>,
     pub(super) lane: Arc<LaneSettings>,
-    /// `Err` when the policy no longer allows the URL: the reason, for the attempt's record.
-    pub(super) target: Result<Target, String>,
+    pub(super) destination: Destination,
     material: OnceLock<Result<Material, UnsealError>>,
+}
+
+/// Where a webhook's attempts go.
+#[derive(Debug)]
+pub(super) enum Destination {
+    Url(Target),
+    /// The policy no longer allows the URL: the reason, for the attempt's record.
+    NotAllowed(String),
+    Listener,
 }
 
 /// The opened secrets and header values of a webhook.
@@ -45,7 +53,11 @@ pub struct UnsealError {
 impl LiveWebhook {
     /// `profile` is the one that the webhook names.
     pub(super) fn new(webhook: Webhook, profile: Arc<Profile>, policy: &TargetPolicy) -> Self {
-        let target = Target::parse(&webhook.url, policy).map_err(|error| error.to_string());
+        let destination = match webhook.kind {
+            WebhookKind::Url => Target::parse(&webhook.url, policy)
+                .map_or_else(|error| Destination::NotAllowed(error.to_string()), Destination::Url),
+            WebhookKind::Listener => Destination::Listener,
+        };
         let lane = Arc::new(LaneSettings {
             webhook: webhook.key,
             gate: gate(webhook.state),
@@ -53,7 +65,7 @@ impl LiveWebhook {
             rate_per_s: webhook.rate_per_s,
             schedule: webhook.schedule.clone().unwrap_or_else(|| profile.schedule.clone()),
         });
-        Self { webhook, profile, lane, target, material: OnceLock::new() }
+        Self { webhook, profile, lane, destination, material: OnceLock::new() }
     }
 
     pub fn profile(&self) -> &Profile {

@@ -97,6 +97,7 @@ impl Registry {
             tenant.webhooks.retain(|_, live| is_kept(live));
             tenant.fanouts.clear();
         }
+        tables.tenants.retain(|_, tenant| !tenant.webhooks.is_empty());
     }
 
     pub(super) fn get(&self, key: WebhookKey) -> Option<Arc<LiveWebhook>> {
@@ -112,6 +113,7 @@ impl Registry {
         tenant: TenantKey,
         after: Option<WebhookKey>,
         limit: usize,
+        is_wanted: impl Fn(&Webhook) -> bool,
     ) -> Vec<Arc<LiveWebhook>> {
         let tables = lock(&self.tables);
         let Some(table) = tables.tenants.get(&tenant) else { return Vec::new() };
@@ -119,7 +121,7 @@ impl Registry {
         let range = table.webhooks.range((start, std::ops::Bound::Unbounded));
         let present =
             range.map(|(_, live)| live).filter(|live| live.webhook.state != WebhookState::Deleted);
-        present.take(limit).cloned().collect()
+        present.filter(|live| is_wanted(&live.webhook)).take(limit).cloned().collect()
     }
 
     /// Those not deleted that `is_wanted` picks, of all tenants.

@@ -35,7 +35,7 @@ pub(super) struct Shell {
     /// Told when the dispatcher wants to be woken earlier than it was going to be.
     wake_moved: Notify,
     wake_at: AtomicI64,
-    /// Told whenever the dispatcher took something in, for those who wait for a state of it.
+    /// Told whenever the dispatcher took something in or a listener has ended, for those who wait for a state of it.
     turned: Notify,
     tasks: TaskTracker,
     stopped: CancellationToken,
@@ -77,9 +77,10 @@ impl Engine {
         }
     }
 
-    /// Starts no more attempts.
+    /// Starts no more attempts, and lets listeners go.
     pub fn stop_starting(&self) {
         self.tell(Input::Stop);
+        self.inner.listeners.close();
     }
 
     /// Stops starting attempts and waits for those under way; how many had to be cut off.
@@ -89,7 +90,7 @@ impl Engine {
         let drained = async {
             loop {
                 let turned = shell.turned.notified();
-                if lock(&shell.dispatcher).is_drained() {
+                if lock(&shell.dispatcher).is_drained() && self.inner.listeners.have_ended() {
                     return;
                 }
                 turned.await;
@@ -166,7 +167,12 @@ impl Engine {
         for effect in effects {
             self.perform(effect);
         }
-        shell.turned.notify_waiters();
+        self.turned();
+    }
+
+    /// Lets those look again who wait for a state.
+    pub(super) fn turned(&self) {
+        self.inner.shell.turned.notify_waiters();
     }
 
     fn perform(&self, effect: Effect) {

@@ -215,7 +215,7 @@ impl Engine {
             at = end;
         }
         let total = sum(slots.iter().map(|(_, tally)| tally));
-        let webhooks = self.webhooks(tenant, None, usize::MAX);
+        let webhooks = self.webhooks(tenant, None, usize::MAX, |_| true);
         let webhooks = webhooks.iter().map(|live| live.webhook.key).collect();
         let backlog = self.store().backlog(webhooks, BACKLOG_COUNT_MAX).await?;
         Ok(TenantStatistics { slots, total, backlog })

@@ -9,23 +9,21 @@ use std::sync::Arc;
 use postrider_core::delivery::CancelReason;
 use postrider_core::dispatcher::Input;
 use postrider_core::event_type::Patterns;
-use postrider_core::id::{TenantKey, UnixMs, WebhookKey};
+use postrider_core::id::{TenantKey, WebhookKey};
 use postrider_core::lane::{Gate, LaneSettings};
 use postrider_core::schedule::RetrySchedule;
 use postrider_core::target::{Target, TargetError};
-use postrider_core::webhook::{DisabledReason, StoredSecret, Webhook, WebhookKind, WebhookState};
+use postrider_core::webhook::{DisabledReason, Webhook, WebhookKind, WebhookState};
+use postrider_signature::SecretError;
 use postrider_signature::seal::SealError;
-use postrider_signature::{LIVE_SECRETS_MAX, Secret, SecretError};
 use postrider_store::StoreError;
-use zeroize::Zeroizing;
 
 use super::custom_headers::{self, HeaderError};
-use super::live::{LiveWebhook, UnsealError, fill_random, seal_text};
+use super::listen::LISTENER_URL;
+use super::live::{LiveWebhook, UnsealError, seal_text};
+use super::secrets::{self, SigningKey};
 use super::{Engine, shell};
 use crate::profile::Profile;
-
-/// How long a replaced secret goes on signing (contract §3).
-const OVERLAP_MS_DEFAULT: UnixMs = 24 * 3_600_000;
 
 /// A webhook to be registered.
 #[derive(Clone, Debug)]
@@ -34,14 +32,37 @@ pub struct WebhookDraft {
     pub events: Patterns,
     /// Without one, one is made.
     pub secret: Option<String>,
+    /// What kind of secret it is to be; without it, the one given, or HMAC.
+    pub signing_key: Option<SigningKey>,
     /// Without one, the secret's format decides, then the server's default.
     pub profile: Option<String>,
     pub description: Option<String>,
+    pub metadata: BTreeMap<String, String>,
     pub headers: Vec<(String, String)>,
     pub timeout_ms: Option<u32>,
     pub concurrency: Option<u16>,
     pub rate_per_s: Option<u32>,
     pub schedule: Option<RetrySchedule>,
+}
+
+impl WebhookDraft {
+    /// A webhook with the server's defaults.
+    pub fn new(url: String, events: Patterns) -> Self {
+        Self {
+            url,
+            events,
+            secret: None,
+            signing_key: None,
+            profile: None,
+            description: None,
+            metadata: BTreeMap::new(),
+            headers: Vec::new(),
+            timeout_ms: None,
+            concurrency: None,
+            rate_per_s: None,
+            schedule: None,
+        }
+    }
 }
 
 /// What to change: `None` leaves alone, `Some(None)` goes back to the default.
@@ -50,6 +71,8 @@ pub struct WebhookPatch {
     pub url: Option<String>,
     pub events: Option<Patterns>,
     pub description: Option<Option<String>>,
+    /// Replaces all of it.
+    pub metadata: Option<BTreeMap<String, String>>,
     pub headers: Option<Vec<(String, String)>>,
     pub timeout_ms: Option<Option<u32>>,
     pub concurrency: Option<Option<u16>>,
@@ -59,6 +82,8 @@ pub struct WebhookPatch {
     pub profile: Option<String>,
     /// Becomes the current secret; the one before signs too for 24 hours.
     pub secret: Option<String>,
+    /// Where the current secret is of another kind and none is given, one is made.
+    pub signing_key: Option<SigningKey>,
     pub state: Option<WantedState>,
 }
 
@@ -78,12 +103,20 @@ pub enum WebhookError {
     UnknownProfile { given: String, known: Vec<String> },
     #[error(transparent)]
     Secret(#[from] SecretError),
+    #[error("this profile's secrets can't be ed25519 keys; choose one that has `whsec_` secrets")]
+    NoEd25519,
+    #[error("the secret given is not of this kind; leave one of them out")]
+    OtherSigningKey,
     #[error("{}", .0.kind)]
     Header(HeaderError),
     #[error("there is no such webhook")]
     NotFound,
     #[error("this tenant has {0} webhooks already, the most that it may have; delete some first")]
     Quota(usize),
+    #[error("a listener's webhook has no URL; register another webhook for it")]
+    ListenerUrl,
+    #[error("this tenant has {0} listeners already, the most that it may have; end some first")]
+    TooManyListeners(usize),
     #[error(transparent)]
     Unseal(#[from] UnsealError),
     #[error("a value could not be sealed: {0}")]
@@ -99,36 +132,43 @@ impl Engine {
         draft: WebhookDraft,
     ) -> Result<Arc<LiveWebhook>, WebhookError> {
         let engine = self.clone();
-        self.to_the_end(async move { engine.store_webhook(tenant, draft).await }).await
+        let created = async move {
+            let (webhook, profile) = engine.new_webhook(tenant, draft, WebhookKind::Url)?;
+            engine.register(webhook, profile).await
+        };
+        self.to_the_end(created).await
     }
 
-    async fn store_webhook(
+    /// The webhook that a draft makes.
+    pub(super) fn new_webhook(
         &self,
         tenant: TenantKey,
         draft: WebhookDraft,
-    ) -> Result<Arc<LiveWebhook>, WebhookError> {
-        let url = self.accepted_url(&draft.url)?;
+        kind: WebhookKind,
+    ) -> Result<(Webhook, Arc<Profile>), WebhookError> {
+        let url = match kind {
+            WebhookKind::Url => self.accepted_url(&draft.url)?,
+            WebhookKind::Listener => LISTENER_URL.to_owned(),
+        };
         let profile = match &draft.profile {
             Some(name) => self.named_profile(name)?,
             None => self.profiles().for_secret(draft.secret.as_deref()).clone(),
         };
         let now = self.now();
         let key = self.next_key(now);
-        let secret = match &draft.secret {
-            Some(text) => Secret::parse(text, &profile.signing.secret_format)?,
-            None => Secret::generate(&profile.signing.secret_format, &mut fill_random),
-        };
+        let format = &profile.signing.secret_format;
+        let secret = secrets::given_or_made(draft.secret.as_deref(), draft.signing_key, format)?;
         let webhook = Webhook {
             key,
             tenant,
             version: 1,
-            kind: WebhookKind::Url,
+            kind,
             url,
             patterns: draft.events,
             filter: None,
             profile: profile.name().to_owned(),
             description: draft.description,
-            metadata: BTreeMap::new(),
+            metadata: draft.metadata,
             headers: self.sealed_headers(key, draft.headers, &profile)?,
             timeout_ms: draft.timeout_ms,
             concurrency: draft.concurrency,
@@ -140,7 +180,20 @@ impl Engine {
             created_at: now,
             updated_at: now,
         };
+        Ok((webhook, profile))
+    }
+
+    /// Stores a new webhook; from then on events match it.
+    pub(super) async fn register(
+        &self,
+        webhook: Webhook,
+        profile: Arc<Profile>,
+    ) -> Result<Arc<LiveWebhook>, WebhookError> {
+        let tenant = webhook.tenant;
         let _changing = self.inner.changing.lock().await;
+        if !self.has_tenant(tenant) {
+            return Err(WebhookError::NotFound);
+        }
         let max = self.inner.parts.webhooks_per_tenant_max;
         if self.inner.registry.count(tenant) >= max {
             return Err(WebhookError::Quota(max));
@@ -203,10 +256,14 @@ impl Engine {
             None => before.profile.clone(),
         };
         profile.name().clone_into(&mut webhook.profile);
-        if patch.secret.is_some() || patch.profile.is_some() {
-            webhook.secrets = self.rotated(before, &profile, patch.secret.as_deref())?;
+        if patch.secret.is_some() || patch.signing_key.is_some() || patch.profile.is_some() {
+            let given = patch.secret.as_deref();
+            webhook.secrets = self.patched_secrets(before, &profile, given, patch.signing_key)?;
         }
         if let Some(url) = &patch.url {
+            if webhook.kind == WebhookKind::Listener {
+                return Err(WebhookError::ListenerUrl);
+            }
             webhook.url = self.accepted_url(url)?;
         }
         match patch.headers {
@@ -217,6 +274,7 @@ impl Engine {
         }
         webhook.patterns = patch.events.unwrap_or(webhook.patterns);
         webhook.description = patch.description.unwrap_or(webhook.description);
+        webhook.metadata = patch.metadata.unwrap_or(webhook.metadata);
         webhook.timeout_ms = patch.timeout_ms.unwrap_or(webhook.timeout_ms);
         webhook.concurrency = patch.concurrency.unwrap_or(webhook.concurrency);
         webhook.rate_per_s = patch.rate_per_s.unwrap_or(webhook.rate_per_s);
@@ -232,38 +290,6 @@ impl Engine {
         Ok((webhook, profile))
     }
 
-    /// The secrets with `new` as the current one, and those before it in their overlap (contract
-    /// §3, "Rotation"). Without a new one the present ones must suit the profile.
-    fn rotated(
-        &self,
-        before: &LiveWebhook,
-        profile: &Profile,
-        new: Option<&str>,
-    ) -> Result<Vec<StoredSecret>, WebhookError> {
-        let format = &profile.signing.secret_format;
-        let present = &before.material(&self.inner.parts.sealing)?.secrets;
-        let Some(new) = new else {
-            for (secret, _) in present {
-                Secret::parse(secret.expose(), format)?;
-            }
-            return Ok(before.webhook.secrets.clone());
-        };
-        let new = Secret::parse(new, format)?;
-        if present.first().is_some_and(|(current, _)| *current == new) {
-            return Ok(before.webhook.secrets.clone());
-        }
-        let now = self.now();
-        let mut secrets = self.sole_secret(before.webhook.key, new.expose())?;
-        for ((secret, live_until), stored) in present.iter().zip(&before.webhook.secrets) {
-            let live_until = live_until.unwrap_or(now + OVERLAP_MS_DEFAULT);
-            let suits = Secret::parse(secret.expose(), format).is_ok();
-            if live_until > now && *secret != new && suits && secrets.len() < LIVE_SECRETS_MAX {
-                secrets.push(StoredSecret { live_until: Some(live_until), ..stored.clone() });
-            }
-        }
-        Ok(secrets)
-    }
-
     /// Deletes a webhook: no attempt starts after this, and what was pending is cancelled.
     pub async fn delete_webhook(
         &self,
@@ -274,22 +300,10 @@ impl Engine {
         let deleted = async move {
             let _changing = engine.inner.changing.lock().await;
             let before = engine.webhook(tenant, key).ok_or(WebhookError::NotFound)?;
-            let mut webhook = before.webhook.clone();
-            webhook.state = WebhookState::Deleted;
-            // A tombstone signs nothing.
-            webhook.secrets.clear();
-            webhook.headers.clear();
-            engine.store_change(webhook, before.profile.clone()).await?;
+            engine.store_change(tombstone(&before.webhook), before.profile.clone()).await?;
             Ok(())
         };
         self.to_the_end(deleted).await
-    }
-
-    /// The current secret's text, as it was given or made.
-    pub fn secret_text(&self, live: &LiveWebhook) -> Result<Zeroizing<String>, UnsealError> {
-        let material = live.material(&self.inner.parts.sealing)?;
-        let current = material.secrets.first().map_or("", |(secret, _)| secret.expose());
-        Ok(Zeroizing::new(current.to_owned()))
     }
 
     /// Puts an enabled webhook into another state, if that is still wanted when its turn has come.
@@ -310,26 +324,44 @@ impl Engine {
     }
 
     /// Stores a changed webhook and lets everything know. The caller holds `changing`.
-    async fn store_change(
+    pub(super) async fn store_change(
         &self,
         mut webhook: Webhook,
         profile: Arc<Profile>,
     ) -> Result<Arc<LiveWebhook>, StoreError> {
-        let before = self.inner.registry.get(webhook.key).map(|live| live.webhook.state);
-        let before = before.unwrap_or(WebhookState::Deleted);
+        let before = self.state_of(webhook.key);
         self.before_change(before, &webhook).await?;
+        self.stamp(&mut webhook);
+        self.store().update_webhook(webhook.clone()).await?;
+        Ok(self.put_to_use(webhook, profile))
+    }
+
+    fn state_of(&self, key: WebhookKey) -> WebhookState {
+        let known = self.inner.registry.get(key);
+        known.map_or(WebhookState::Deleted, |live| live.webhook.state)
+    }
+
+    /// Makes a changed webhook the version after the present one.
+    pub(super) fn stamp(&self, webhook: &mut Webhook) {
         webhook.version += 1;
         webhook.updated_at = self.now();
         webhook.disabled_at = match webhook.state {
             WebhookState::Disabled(_) => webhook.disabled_at.or(Some(webhook.updated_at)),
             WebhookState::Enabled | WebhookState::Deleted => None,
         };
-        self.store().update_webhook(webhook.clone()).await?;
+    }
+
+    /// Lets everything know of a webhook as it is stored now.
+    pub(super) fn put_to_use(&self, webhook: Webhook, profile: Arc<Profile>) -> Arc<LiveWebhook> {
+        let before = self.state_of(webhook.key);
         let live = Arc::new(LiveWebhook::new(webhook, profile, &self.inner.parts.policy));
         self.inner.registry.put(live.clone());
+        if live.webhook.state == WebhookState::Deleted {
+            self.inner.listeners.forget(live.webhook.key);
+        }
         self.tell(shell::configured(&live));
         self.after_change(before, &live.webhook);
-        Ok(live)
+        live
     }
 
     /// Cancels what is pending for a disabled webhook, and returns when that is done. Its lane stays
@@ -353,11 +385,6 @@ impl Engine {
         })
     }
 
-    fn sole_secret(&self, key: WebhookKey, text: &str) -> Result<Vec<StoredSecret>, SealError> {
-        let sealed = seal_text(&self.inner.parts.sealing, key, text)?;
-        Ok(vec![StoredSecret { sealed, live_until: None }])
-    }
-
     fn sealed_headers(
         &self,
         key: WebhookKey,
@@ -371,4 +398,10 @@ impl Engine {
             .map(|(name, value)| Ok((name, seal_text(&self.inner.parts.sealing, key, &value)?)));
         sealed.collect()
     }
+}
+
+/// What is kept of a deleted webhook. It signs nothing.
+pub(super) fn tombstone(webhook: &Webhook) -> Webhook {
+    let (secrets, headers) = (Vec::new(), Vec::new());
+    Webhook { state: WebhookState::Deleted, secrets, headers, ..webhook.clone() }
 }

@@ -4,8 +4,9 @@
 //! lets through is then taken apart by [`super::fields`]. So the `data` of an event stays the
 //! bytes that its publisher wrote.
 
-use axum::extract::{FromRequest, Request};
+use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use postrider_signature::json::{self, JsonError, JsonErrorKind};
 use serde::Serialize;
@@ -13,6 +14,7 @@ use serde::Serialize;
 use super::body;
 use super::limits::NUMBER_CHARS_MAX;
 use super::problem::{ApiError, Code};
+use super::query::Query;
 use super::state::ServerState;
 
 /// A checked, minified JSON text from a request's body.
@@ -42,11 +44,37 @@ impl FromRequest<ServerState> for JsonText {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, state: &ServerState) -> Result<Self, ApiError> {
-        let (parts, body) = request.into_parts();
-        check_type(&parts.headers)?;
-        let bytes = body::read(state, &parts.headers, body).await?;
+        let bytes = read(request, state).await?;
         Self::parse(&bytes)
     }
+}
+
+/// A body that may be left out, which is as good as an object without members.
+#[derive(Debug)]
+pub struct OptionalJsonText(JsonText);
+
+impl OptionalJsonText {
+    pub fn as_str(&self) -> &str {
+        self.0.as_str()
+    }
+}
+
+impl FromRequest<ServerState> for OptionalJsonText {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, state: &ServerState) -> Result<Self, ApiError> {
+        let bytes = read(request, state).await?;
+        let text = if bytes.is_empty() { &b"{}"[..] } else { &bytes };
+        JsonText::parse(text).map(Self)
+    }
+}
+
+/// The body of a request that says everything in it: no query parameter is known besides.
+async fn read(request: Request, state: &ServerState) -> Result<Bytes, ApiError> {
+    let (mut parts, body) = request.into_parts();
+    Query::from_request_parts(&mut parts, state).await?.finish()?;
+    check_type(&parts.headers)?;
+    body::read(state, &parts.headers, body).await
 }
 
 /// Answers with a JSON document.

@@ -66,6 +66,14 @@ impl Partial {
     }
 }
 
+/// What is kept of a whole answer that came by another way than a connection of ours, and its
+/// `Retry-After`.
+pub fn answered(status: u16, headers: &HeaderMap, body: &[u8]) -> (Answer, Option<String>) {
+    let mut partial = Partial::begin(status, headers);
+    partial.add(body);
+    partial.finish()
+}
+
 /// Headers in their order; one that no longer fits is left out.
 fn kept_headers(headers: &HeaderMap) -> Vec<(String, Vec<u8>)> {
     let mut room = KEPT_OF_HEADERS_BYTES;

@@ -38,6 +38,7 @@ use self::failure::Failure;
 use self::pool::Pool;
 use self::progress::Progress;
 
+pub use self::answer::answered;
 pub use self::dial::Budgets;
 pub use self::failure::Refusal;
 pub use self::pool::Identity;

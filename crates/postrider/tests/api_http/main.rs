@@ -3,10 +3,15 @@
 #![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 mod connections;
+mod docs;
 mod document;
+mod every_route;
 mod hostile;
 mod isolation;
+mod listen;
 mod routes;
 mod statistics;
 mod support;
 mod table;
+mod tenants;
+mod webhooks;

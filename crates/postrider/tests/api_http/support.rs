@@ -192,6 +192,25 @@ impl Connection {
         Some(Reply { status, headers, body })
     }
 
+    /// The next chunk of an answer that has no length, without its frame; `None` once it ended.
+    pub(crate) async fn chunk(&mut self) -> Option<Vec<u8>> {
+        loop {
+            if let Some(at) = find(&self.unread, b"\r\n") {
+                let digits = std::str::from_utf8(&self.unread[..at]).unwrap();
+                let length = usize::from_str_radix(digits, 16).unwrap();
+                let (begin, end) = (at + 2, at + 2 + length);
+                if self.unread.len() >= end + 2 {
+                    let chunk = self.unread[begin..end].to_vec();
+                    self.unread.drain(..end + 2);
+                    return (length > 0).then_some(chunk);
+                }
+            }
+            if !self.read_more().await {
+                return None;
+            }
+        }
+    }
+
     /// Waits until the server closes; what else it said until then is returned.
     pub(crate) async fn closed(&mut self) -> Vec<u8> {
         while self.read_more().await {}

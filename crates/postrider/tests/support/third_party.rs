@@ -80,7 +80,7 @@ impl Drop for ThirdParty {
     }
 }
 
-fn environment(part: &str) -> std::path::PathBuf {
+pub(crate) fn environment(part: &str) -> std::path::PathBuf {
     let path = repository().join("target/test-env").join(part);
     assert!(
         Path::new(&path).exists(),

@@ -1,0 +1,228 @@
+//! What holds for every route of the document: who may use it, that tenants never see each other,
+//! and that bad input is answered as such.
+//!
+//! The routes come from the document, so one that is added is held to this as well. It only has to
+//! be said here how a thing of a new kind is made ([`SEEDS`]).
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use crate::document::{document, good_example, operations};
+use crate::support::{ADMIN_KEY, Reply, Server, bearer};
+
+/// One thing of each kind, of the tenant `default`: by the part of the path that stands before its
+/// id, how it is made, and where its id is in the answer. `{…}` is the id of one made before.
+const SEEDS: &[(&str, &str, &str, &str, &str)] = &[
+    ("webhooks", "POST", "/v1/webhooks", r#"{"url":"https://example.com","events":["*"]}"#, "/id"),
+    ("events", "POST", "/v1/events", r#"{"type":"code.generated","data":1}"#, "/id"),
+    ("deliveries", "GET", "/v1/events/{events}/deliveries", "", "/data/0/id"),
+    ("keys", "POST", "/v1/keys", r#"{"scope":"read"}"#, "/id"),
+    ("tenants", "POST", "/v1/tenants", r#"{"name":"seeded"}"#, "/name"),
+];
+/// What stands before an id in a path where it isn't the plural of its kind.
+const OTHER_WORDS: &[(&str, &str)] = &[("listen", "webhooks")];
+/// Ids that nothing has, by kind, and some that nothing can have.
+const UNKNOWN: &[(&str, &str)] = &[
+    ("webhooks", "wh_0000000000001"),
+    ("events", "evt_0000000000001"),
+    ("deliveries", "dlv_00000000000010000000000001"),
+    ("keys", "key_0000000000001"),
+    ("tenants", "nobody"),
+];
+const MALFORMED: &[&str] = &["WH_X", "a%20b", "dlv_%00", "%", "%FF", "..%2F..", "é"];
+
+/// Only for admin keys, which belong to no tenant.
+const ADMINS: &[&str] = &["/v1/tenants", "/v1/keys"];
+/// What a key that reads may not read.
+const MANAGERS_ONLY: &[&str] = &["GET /v1/webhooks/{id}/secret"];
+const PUBLISHERS: &[&str] = &["POST /v1/events"];
+
+/// A route of the document with a good body, and one thing of each kind.
+struct World {
+    server: Server,
+    routes: Vec<Route>,
+    ids: BTreeMap<&'static str, String>,
+}
+
+struct Route {
+    method: String,
+    path: String,
+    body: String,
+    has_body: bool,
+}
+
+impl World {
+    async fn make() -> Self {
+        let server = Server::start().await;
+        let document = document(&server).await;
+        let routes = operations(&document)
+            .into_iter()
+            .filter(|(path, ..)| path.starts_with("/v1/"))
+            .map(|(path, method, operation)| Route::new(&document, path, method, &operation));
+        let routes = routes.collect();
+        let mut ids = BTreeMap::new();
+        for &(kind, method, path, body, place) in SEEDS {
+            let path = ids.iter().fold(path.to_owned(), |path, (kind, id): (&&str, &String)| {
+                path.replace(&format!("{{{kind}}}"), id)
+            });
+            let made = server.call(method, &path, body).await;
+            assert!(made.status < 300, "{kind}: {made:?}");
+            let id = made.json().pointer(place).and_then(Value::as_str).map(str::to_owned);
+            ids.insert(kind, id.expect("an id in the answer"));
+        }
+        Self { server, routes, ids }
+    }
+
+    async fn call(&self, route: &Route, path: &str, headers: &str) -> Reply {
+        self.server.call_with(&route.method, path, headers, route.body.as_bytes()).await
+    }
+
+    /// The route's path with the id of what was made.
+    fn own(&self, route: &Route) -> String {
+        route.kind().map_or_else(|| route.path.clone(), |kind| route.filled(&self.ids[kind]))
+    }
+
+    fn with_id(&self) -> impl Iterator<Item = (&Route, &str)> {
+        self.routes.iter().filter_map(|route| route.kind().map(|kind| (route, kind)))
+    }
+}
+
+impl Route {
+    fn new(document: &Value, path: String, method: String, operation: &Value) -> Self {
+        let schema = operation.pointer("/requestBody/content/application~1json/schema");
+        let body = schema.map(|schema| good_example(document, schema).to_string());
+        Self { method, path, has_body: body.is_some(), body: body.unwrap_or_default() }
+    }
+
+    fn name(&self) -> String {
+        format!("{} {}", self.method, self.path)
+    }
+
+    /// The kind of thing whose id is in the path.
+    fn kind(&self) -> Option<&'static str> {
+        let (before, _) = self.path.split_once("/{")?;
+        let word = before.rsplit('/').next().unwrap();
+        let other = OTHER_WORDS.iter().find(|(given, _)| *given == word);
+        let word = other.map_or(word, |(_, kind)| kind);
+        let seed = SEEDS.iter().map(|(kind, ..)| *kind).find(|kind| *kind == word);
+        Some(seed.unwrap_or_else(|| panic!("{}: say in SEEDS how one is made", self.path)))
+    }
+
+    fn filled(&self, id: &str) -> String {
+        let (before, rest) = self.path.split_once('{').unwrap();
+        let (_, after) = rest.split_once('}').unwrap();
+        format!("{before}{id}{after}")
+    }
+
+    fn is_admins(&self) -> bool {
+        ADMINS.iter().any(|path| self.path.starts_with(path))
+    }
+
+    fn allows(&self, scope: &str) -> bool {
+        let name = self.name();
+        let is_in = |list: &[&str]| list.contains(&name.as_str());
+        match scope {
+            _ if self.is_admins() => false,
+            "manage" => true,
+            "publish" => is_in(PUBLISHERS),
+            _ => self.method == "GET" && !is_in(MANAGERS_ONLY),
+        }
+    }
+}
+
+fn is(reply: &Reply, status: u16, code: &str) -> bool {
+    reply.status == status && reply.code() == code
+}
+
+#[tokio::test]
+async fn every_route_asks_for_a_key_and_its_scope() {
+    let world = World::make().await;
+    for scope in ["manage", "publish", "read"] {
+        let key = bearer(&world.server.key("default", scope).await);
+        for route in &world.routes {
+            let path = world.own(route);
+            let reply = world.call(route, &path, "").await;
+            assert!(is(&reply, 401, "unauthenticated"), "{} {reply:?}", route.name());
+            assert_eq!(reply.header("www-authenticate"), Some("Bearer"));
+            if !route.allows(scope) {
+                let reply = world.call(route, &path, &key).await;
+                assert!(is(&reply, 403, "forbidden"), "{scope} {} {reply:?}", route.name());
+            } else if route.method != "DELETE" {
+                let reply = world.call(route, &path, &key).await;
+                let is_served = reply.status < 300 || matches!(reply.status, 404 | 409 | 422);
+                assert!(is_served, "{scope} {} {reply:?}", route.name());
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn every_route_answers_a_foreign_id_as_an_unknown_one() {
+    let world = World::make().await;
+    let stranger = bearer(&world.server.key("stranger", "manage").await);
+    let admin_elsewhere = format!("{}Postrider-Tenant: stranger\r\n", bearer(ADMIN_KEY));
+    for (route, kind) in world.with_id().filter(|(route, _)| !route.is_admins()) {
+        let unknown = UNKNOWN.iter().find(|(of, _)| *of == kind).unwrap().1;
+        for caller in [&stranger, &admin_elsewhere] {
+            let expected = world.call(route, &route.filled(unknown), caller).await;
+            assert!(is(&expected, 404, "not_found"), "{} {expected:?}", route.name());
+            let foreign = world.ids.values().map(String::as_str);
+            for id in foreign.chain(MALFORMED.iter().copied()) {
+                let reply = world.call(route, &route.filled(id), caller).await;
+                assert_eq!(reply.status, 404, "{} {id} {reply:?}", route.name());
+                assert_eq!(reply.body, expected.body, "{} {id}", route.name());
+            }
+        }
+    }
+    for (route, kind) in world.with_id().filter(|(route, _)| route.is_admins()) {
+        let unknown = UNKNOWN.iter().find(|(of, _)| *of == kind).unwrap().1;
+        for id in MALFORMED.iter().chain([&unknown]) {
+            let reply = world.call(route, &route.filled(id), &bearer(ADMIN_KEY)).await;
+            assert!(is(&reply, 404, "not_found"), "{} {id} {reply:?}", route.name());
+        }
+    }
+}
+
+#[tokio::test]
+async fn no_list_shows_what_is_anothers() {
+    let world = World::make().await;
+    let stranger = bearer(&world.server.key("stranger", "manage").await);
+    for route in world.routes.iter().filter(|route| route.method == "GET" && !route.is_admins()) {
+        if route.kind().is_some() {
+            continue;
+        }
+        let reply = world.call(route, &route.path, &stranger).await;
+        assert_eq!(reply.status, 200, "{} {reply:?}", route.name());
+        let shown = String::from_utf8_lossy(&reply.body).into_owned();
+        let seen = world.ids.iter().find(|(_, id)| shown.contains(&format!("\"{id}\"")));
+        assert_eq!(seen, None, "{}", route.name());
+    }
+}
+
+#[tokio::test]
+async fn every_route_refuses_what_it_does_not_know() {
+    let world = World::make().await;
+    let admin = bearer(ADMIN_KEY);
+    for route in &world.routes {
+        let path = world.own(route);
+        let reply = world.call(route, &format!("{path}?unknown=1"), &admin).await;
+        assert!(is(&reply, 422, "validation"), "{} {reply:?}", route.name());
+        if !route.has_body {
+            continue;
+        }
+        for (body, statuses) in [
+            (&b"{"[..], &[400][..]),
+            (b"nonsense", &[400]),
+            (b"\xff\xfe", &[400]),
+            (b"7", &[422]),
+            (b"[]", &[422]),
+            (br#"{"unknown":1}"#, &[422]),
+        ] {
+            let reply = world.server.call_with(&route.method, &path, &admin, body).await;
+            let text = String::from_utf8_lossy(body);
+            assert!(statuses.contains(&reply.status), "{} {text} {reply:?}", route.name());
+            reply.code();
+        }
+    }
+}
