@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use bytes::Bytes;
-use postrider_signature::BodyForm;
+use postrider_signature::{BodyForm, NumberPolicy};
 
 use crate::event_type::EventType;
 use crate::id::{EventKey, MatchingKey, TenantKey, UnixMs};
@@ -19,6 +19,9 @@ pub struct Event {
     /// When it happened, as the publisher said; else when it was accepted.
     pub occurred_at: UnixMs,
     pub bodies: Bodies,
+    /// What its event type said of large integers when it was accepted. Body forms that are made
+    /// later keep to it, so that the bytes are the same each time.
+    pub numbers: NumberPolicy,
     pub matching: MatchingKey,
 }
 

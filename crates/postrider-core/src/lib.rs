@@ -6,6 +6,7 @@
 //! crate's `clippy.toml` holds it to that.
 
 pub mod address;
+pub mod catalogue;
 pub mod delivery;
 pub mod dispatcher;
 pub mod event;

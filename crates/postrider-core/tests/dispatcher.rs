@@ -21,6 +21,7 @@ use postrider_core::id::{
 use postrider_core::lane::{Gate, LaneSettings, Ready};
 use postrider_core::schedule::RetrySchedule;
 use postrider_core::{delivery::CancelReason, delivery::DeliveryState, id::UnixMs};
+use postrider_signature::NumberPolicy;
 use proptest::prelude::*;
 
 const START: UnixMs = 1_795_000_000_000;
@@ -234,6 +235,7 @@ impl World {
             event_type: "code.generated".parse().unwrap(),
             occurred_at: self.now,
             bodies: Bodies { verbatim: Bytes::from_static(BODY), ecma: None, jcs: None },
+            numbers: NumberPolicy::Refuse,
             matching: MatchingKey::from_raw(1),
         });
         self.events.insert(key, event.clone());

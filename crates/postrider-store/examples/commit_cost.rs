@@ -17,6 +17,7 @@ use postrider_core::delivery::{
 use postrider_core::event::{Bodies, Event};
 use postrider_core::id::{DeliveryKey, KeyMaker, TenantKey, WebhookKey};
 use postrider_core::matching::{Matching, Unmatched};
+use postrider_signature::NumberPolicy;
 use postrider_store::{
     Accept, Batch, EventStore, MaintenanceStore, Record, SqliteOptions, SqliteStore,
 };
@@ -139,6 +140,7 @@ impl Load {
             event_type: "code.generated".parse().expect("a name in the contract"),
             occurred_at: self.now,
             bodies: Bodies { verbatim: self.body.clone(), ecma: None, jcs: None },
+            numbers: NumberPolicy::Refuse,
             matching: matching.key,
         };
         Accept { event: Arc::new(event), matching, fingerprint: [0; 16] }

@@ -26,5 +26,6 @@ pub use records::{
 };
 pub use sqlite::{SqliteOptions, SqliteStore};
 pub use store::{
-    AccessStore, DeliveryStore, EventStore, HealthStore, MaintenanceStore, Store, WebhookStore,
+    AccessStore, DeliveryStore, EventStore, EventTypeStore, HealthStore, MaintenanceStore, Store,
+    WebhookStore,
 };

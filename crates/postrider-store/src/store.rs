@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use postrider_core::catalogue::CatalogueEntry;
 use postrider_core::delivery::HistoryEntry;
 use postrider_core::event::Event;
+use postrider_core::event_type::EventType;
 use postrider_core::health::Health;
 use postrider_core::id::{
     ApiKeyKey, DeliveryKey, EventKey, HistoryKey, MatchingKey, TenantKey, UnixMs, WebhookKey,
@@ -21,12 +23,24 @@ use crate::records::{
 
 /// All verbs of a store. Shared as `Arc<dyn Store>`.
 pub trait Store:
-    WebhookStore + EventStore + DeliveryStore + HealthStore + AccessStore + MaintenanceStore
+    WebhookStore
+    + EventStore
+    + DeliveryStore
+    + HealthStore
+    + EventTypeStore
+    + AccessStore
+    + MaintenanceStore
 {
 }
 
 impl<T> Store for T where
-    T: WebhookStore + EventStore + DeliveryStore + HealthStore + AccessStore + MaintenanceStore
+    T: WebhookStore
+        + EventStore
+        + DeliveryStore
+        + HealthStore
+        + EventTypeStore
+        + AccessStore
+        + MaintenanceStore
 {
 }
 
@@ -181,6 +195,23 @@ pub trait HealthStore: Send + Sync + 'static {
         from: UnixMs,
         until: UnixMs,
     ) -> Result<Vec<(UnixMs, Tally)>, StoreError>;
+}
+
+/// What tenants keep about their event types.
+#[async_trait]
+pub trait EventTypeStore: Send + Sync + 'static {
+    /// Stores a new entry, of version 1, or replaces the one whose stored version is
+    /// `entry.version - 1`. `Conflict` when that is not what is stored under its tenant and name.
+    /// Doing it again with the same content is harmless.
+    async fn put_event_type(&self, entry: CatalogueEntry) -> Result<(), StoreError>;
+
+    /// Every entry of every tenant after `after`, ascending by tenant and name: how the catalogue
+    /// is filled at start.
+    async fn event_types(
+        &self,
+        after: Option<(TenantKey, EventType)>,
+        limit: usize,
+    ) -> Result<Vec<CatalogueEntry>, StoreError>;
 }
 
 /// Tenants and API keys.

@@ -25,6 +25,7 @@ use std::time::Duration;
 use postrider_core::address::Network;
 use postrider_core::health::HealthPolicy;
 
+use crate::engine::UnknownEventTypes;
 use crate::profile::Profile;
 
 pub use keys::{AdminKey, KeyError, Keys, SealingKey};
@@ -66,6 +67,7 @@ pub struct Config {
     /// When a run of failures has consequences.
     pub health: HealthPolicy,
     pub metrics: MetricsAccess,
+    pub unknown_event_types: UnknownEventTypes,
     /// The profiles that this server adds to the built-in ones, in the order of their names.
     pub profiles: Vec<Profile>,
 }
@@ -179,6 +181,8 @@ impl Config {
                     .or_default("report_failures_in_a_row", |g| g.whole(1..=1_000))?,
             },
             metrics: sources.or_default("metrics", value::metrics_access)?,
+            unknown_event_types: sources
+                .or_default("unknown_event_types", value::unknown_event_types)?,
             profiles,
         };
         unsafe_settings::refuse(&config, sources)?;

@@ -10,6 +10,8 @@ mod access;
 mod commit;
 mod custom_headers;
 mod deliver;
+mod event_types;
+mod filtering;
 mod health;
 mod listen;
 mod live;
@@ -43,6 +45,10 @@ use crate::send::Sender;
 pub(crate) use access::KEY_TEXT_BYTES_MAX;
 pub use access::{Access, TenantError};
 pub use custom_headers::{HeaderError, HeaderErrorKind};
+pub use event_types::{
+    EventTypeDraft, EventTypeError, EventTypePatch, KnownType, UnknownEventTypes,
+};
+pub use filtering::subject_of;
 pub use listen::{ListenedAttempt, ListenerAnswer, Listening};
 pub use live::{LiveWebhook, UnsealError};
 pub use operational::{DELIVERY_FAILED, WEBHOOK_DISABLED, WEBHOOK_FAILING, WEBHOOK_RECOVERED};
@@ -69,6 +75,7 @@ pub struct EngineParts {
     /// The deadline of an attempt whose webhook names none.
     pub attempt_timeout: Duration,
     pub webhooks_per_tenant_max: usize,
+    pub unknown_event_types: UnknownEventTypes,
     /// Events and history older than this are dropped.
     pub retention: Duration,
     /// When a run of failures has consequences.
@@ -98,13 +105,14 @@ struct Inner {
     keys: Mutex<KeyMaker>,
     registry: registry::Registry,
     access: access::AccessTable,
+    catalogues: event_types::Catalogues,
     commits: commit::Commits,
     shell: shell::Shell,
     health: health::HealthBook,
     statistics: statistics::StatisticsBook,
     metrics: metrics::Metrics,
     listeners: listen::Listeners,
-    /// One change of webhooks or tenants at a time: read, decide, store, tell.
+    /// One change of webhooks, tenants or event types at a time: read, decide, store, tell.
     changing: tokio::sync::Mutex<()>,
 }
 
@@ -133,10 +141,12 @@ impl Engine {
         let registry = registry::Registry::load(&*store, &parts.profiles, &parts.policy).await?;
         let access = access::AccessTable::load(&*store, parts.admin_key.as_deref()).await?;
         let health = health::HealthBook::load(&*store).await?;
+        let catalogues = event_types::Catalogues::load(&*store).await?;
         let inner = Arc::new(Inner {
             keys: Mutex::new(KeyMaker::new(0, newest)),
             registry,
             access,
+            catalogues,
             commits: commit::Commits::start(store),
             shell: shell::Shell::new(),
             health,

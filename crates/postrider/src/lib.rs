@@ -6,12 +6,15 @@
 
 pub mod api;
 pub mod bench;
+pub mod catalogue;
 pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod dev;
 pub mod engine;
+pub mod filter;
 pub mod http;
 pub mod profile;
+pub mod schema;
 pub mod send;
 pub mod serve;

@@ -202,6 +202,7 @@ async fn start_engine(
         public_url: public_url.to_owned(),
         attempt_timeout: config.attempt_timeout,
         webhooks_per_tenant_max: config.webhooks_per_tenant_max,
+        unknown_event_types: config.unknown_event_types,
         retention: Duration::from_secs(u64::from(config.retention_days) * 86_400),
         health: config.health,
     };

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use postrider::clock::Clock;
 use postrider::engine::{
-    DEFAULT_TENANT, Engine, EngineParts, NewEvent, RetryError, WantedState, WebhookDraft,
-    WebhookError, WebhookPatch,
+    DEFAULT_TENANT, Engine, EngineParts, NewEvent, RetryError, UnknownEventTypes, WantedState,
+    WebhookDraft, WebhookError, WebhookPatch,
 };
 use postrider::profile::{Profile, Profiles};
 use postrider::send::{Sender, SenderOptions, SystemResolver};
@@ -101,6 +101,7 @@ async fn start_with(store: Arc<dyn Store>, clock: Clock, profiles: Profiles) -> 
         public_url: "http://127.0.0.1:8080".to_owned(),
         attempt_timeout: Duration::from_secs(5),
         webhooks_per_tenant_max: 10,
+        unknown_event_types: UnknownEventTypes::Refuse,
         retention: Duration::from_hours(30 * 24),
         health: HealthPolicy::default(),
     })

@@ -19,6 +19,7 @@ use postrider_core::event::{Bodies, Event};
 use postrider_core::id::{DeliveryKey, EventKey, KeyMaker, TenantKey, UnixMs, WebhookKey};
 use postrider_core::limits::LANE_CONCURRENCY_DEFAULT;
 use postrider_core::matching::{Matching, Unmatched};
+use postrider_signature::NumberPolicy;
 use postrider_signature::timestamp;
 use postrider_store::{
     Accept, Batch, EventStore as _, MaintenanceStore as _, Record, SqliteOptions, SqliteStore,
@@ -82,6 +83,7 @@ impl Builder {
             event_type: "proof.published".parse().unwrap(),
             occurred_at: at,
             bodies: Bodies { verbatim: Bytes::from(body.to_string()), ecma: None, jcs: None },
+            numbers: NumberPolicy::Refuse,
             matching: matching.key,
         };
         let (event, matching) = (Arc::new(event), matching.clone());

@@ -5,6 +5,7 @@
 //! column. Enum values are stored as small integers by explicit mapping, so reordering an enum
 //! changes nothing on disk. Must not know SQL; every SQL store shares it.
 
+mod catalogue;
 mod event;
 mod history;
 mod matching;
@@ -13,6 +14,7 @@ mod tally;
 mod webhook;
 mod wire;
 
+pub(crate) use catalogue::{decode_entry, encode_entry};
 pub(crate) use event::{decode_event, encode_event};
 pub(crate) use history::{decode_history, encode_history};
 pub(crate) use matching::{decode_matching, encode_matching};

@@ -12,8 +12,10 @@ mod state;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
+use postrider_core::catalogue::CatalogueEntry;
 use postrider_core::delivery::HistoryEntry;
 use postrider_core::event::Event;
+use postrider_core::event_type::EventType;
 use postrider_core::health::Health;
 use postrider_core::id::{
     ApiKeyKey, DeliveryKey, EventKey, HistoryKey, Key, MatchingKey, TenantKey, UnixMs, WebhookKey,
@@ -30,7 +32,8 @@ use crate::records::{
     LaneStart, RetryRequest, Statistics, Swept, Tenant, TenantEnding,
 };
 use crate::store::{
-    AccessStore, DeliveryStore, EventStore, HealthStore, MaintenanceStore, WebhookStore,
+    AccessStore, DeliveryStore, EventStore, EventTypeStore, HealthStore, MaintenanceStore,
+    WebhookStore,
 };
 
 /// A store in memory. See the module.
@@ -250,6 +253,34 @@ impl HealthStore for MemoryStore {
         until: UnixMs,
     ) -> Result<Vec<(UnixMs, Tally)>, StoreError> {
         Ok(health::slots_of(&self.state().tenant_slots, tenant, from, until))
+    }
+}
+
+#[async_trait]
+impl EventTypeStore for MemoryStore {
+    async fn put_event_type(&self, entry: CatalogueEntry) -> Result<(), StoreError> {
+        let mut state = self.state();
+        let place = (entry.tenant, entry.name.clone());
+        let stored = state.event_types.get(&place);
+        if stored == Some(&entry) {
+            return Ok(());
+        }
+        if stored.map_or(0, |stored| stored.version).checked_add(1) != Some(entry.version) {
+            return Err(StoreError::Conflict("the event type was changed meanwhile"));
+        }
+        state.event_types.insert(place, entry);
+        Ok(())
+    }
+
+    async fn event_types(
+        &self,
+        after: Option<(TenantKey, EventType)>,
+        limit: usize,
+    ) -> Result<Vec<CatalogueEntry>, StoreError> {
+        let state = self.state();
+        let all = state.event_types.iter();
+        let later = all.filter(|(place, _)| after.as_ref().is_none_or(|after| *place > after));
+        Ok(later.take(limit).map(|(_, entry)| entry.clone()).collect())
     }
 }
 

@@ -3,8 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use postrider_core::catalogue::CatalogueEntry;
 use postrider_core::delivery::{HistoryEntry, Standing, Waiting};
 use postrider_core::event::{Event, Fingerprint};
+use postrider_core::event_type::EventType;
 use postrider_core::health::Health;
 use postrider_core::id::{
     ApiKeyKey, DeliveryKey, EventKey, HistoryKey, MatchingKey, TenantKey, UnixMs, WebhookKey,
@@ -28,6 +30,7 @@ pub(super) struct State {
     /// Exactly the unfinished deliveries.
     pub(super) pending: BTreeMap<(WebhookKey, UnixMs, EventKey), Waiting>,
     pub(super) history: BTreeMap<HistoryKey, HistoryEntry>,
+    pub(super) event_types: BTreeMap<(TenantKey, EventType), CatalogueEntry>,
     pub(super) healths: BTreeMap<WebhookKey, Health>,
     pub(super) webhook_slots: BTreeMap<(UnixMs, WebhookKey), Tally>,
     pub(super) tenant_slots: BTreeMap<(UnixMs, TenantKey), Tally>,

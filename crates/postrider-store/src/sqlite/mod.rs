@@ -5,6 +5,7 @@
 //! `pending` holds exactly the unfinished deliveries. See `docs/adr/` for why.
 
 mod access;
+mod catalogue;
 mod commit;
 mod failure;
 mod health;

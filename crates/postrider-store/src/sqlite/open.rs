@@ -14,8 +14,11 @@ use crate::error::StoreError;
 const SQLITE_VERSION_MIN: i32 = 3_051_003;
 
 /// Each step takes the file from the version of its index to the next one.
-const MIGRATIONS: &[&str] =
-    &[include_str!("migrations/0001_begin.sql"), include_str!("migrations/0002_health.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("migrations/0001_begin.sql"),
+    include_str!("migrations/0002_health.sql"),
+    include_str!("migrations/0003_event_types.sql"),
+];
 
 /// Pages of 8 KB: a 1 KB event or two fit without overflow, and half the pages to log.
 const PAGE_BYTES: u32 = 8192;

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use postrider_core::event::{Bodies, Event};
 use postrider_core::id::{EventKey, KeyMaker, WebhookKey};
 use postrider_core::matching::{Matching, Unmatched};
+use postrider_signature::NumberPolicy;
 use rusqlite::{Connection, ffi};
 use tempfile::TempDir;
 
@@ -46,6 +47,7 @@ impl Ground {
             event_type: "code.generated".parse().unwrap(),
             occurred_at: NOW,
             bodies: Bodies { verbatim: Bytes::from(vec![b'x'; bytes]), ecma: None, jcs: None },
+            numbers: NumberPolicy::Refuse,
             matching: matching.key,
         };
         Batch {

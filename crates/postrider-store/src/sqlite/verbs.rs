@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use postrider_core::catalogue::CatalogueEntry;
 use postrider_core::delivery::HistoryEntry;
 use postrider_core::event::Event;
+use postrider_core::event_type::EventType;
 use postrider_core::health::Health;
 use postrider_core::id::{
     ApiKeyKey, DeliveryKey, EventKey, HistoryKey, MatchingKey, TenantKey, UnixMs, WebhookKey,
@@ -15,14 +17,15 @@ use postrider_core::webhook::Webhook;
 
 use super::failure::Outcome;
 use super::view::View;
-use super::{Shared, SqliteStore, access, health, retention, slots, webhooks};
+use super::{Shared, SqliteStore, access, catalogue, health, retention, slots, webhooks};
 use crate::error::StoreError;
 use crate::records::{
     ApiKey, Backlog, Batch, Cancelling, Committed, Counts, DeliveryStanding, DuePage, DueQuery,
     LaneStart, RetryRequest, Statistics, Swept, Tenant, TenantEnding,
 };
 use crate::store::{
-    AccessStore, DeliveryStore, EventStore, HealthStore, MaintenanceStore, WebhookStore,
+    AccessStore, DeliveryStore, EventStore, EventTypeStore, HealthStore, MaintenanceStore,
+    WebhookStore,
 };
 
 impl SqliteStore {
@@ -199,6 +202,21 @@ impl HealthStore for SqliteStore {
         until: UnixMs,
     ) -> Result<Vec<(UnixMs, Tally)>, StoreError> {
         self.read(move |view| slots::TENANTS.range(view.connection, tenant, from, until)).await
+    }
+}
+
+#[async_trait]
+impl EventTypeStore for SqliteStore {
+    async fn put_event_type(&self, entry: CatalogueEntry) -> Result<(), StoreError> {
+        self.blocking(move |shared| shared.write(|c| catalogue::put(c, &entry))).await
+    }
+
+    async fn event_types(
+        &self,
+        after: Option<(TenantKey, EventType)>,
+        limit: usize,
+    ) -> Result<Vec<CatalogueEntry>, StoreError> {
+        self.read(move |view| catalogue::list(view.connection, after.as_ref(), limit)).await
     }
 }
 

@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use postrider_core::event::Event;
 use postrider_core::id::WebhookKey;
-use postrider_core::matching::{Matching, Reason, Unmatched};
+use postrider_core::matching::{Matching, Reason, Unmatched, UnmatchedCounts};
 use postrider_store::{Accepted, Batch, Committed, Counts, DuePage};
 
 use crate::World;
@@ -304,7 +304,13 @@ pub(crate) async fn a_matching_that_counts_survives(mut world: World) {
     let matching = Arc::new(Matching {
         key,
         matched: vec![],
-        unmatched: Unmatched::Counted { disabled: 1, type_not_wanted: 1_000_000, deleted: 3 },
+        unmatched: Unmatched::Counted(UnmatchedCounts {
+            disabled: 1,
+            type_not_wanted: 1_000_000,
+            deleted: 3,
+            filter_said_no: 4,
+            filter_failed: 5,
+        }),
     });
     let tenant = world.key();
     world.publish_as(tenant, &matching).await;

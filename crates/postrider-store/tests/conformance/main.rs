@@ -8,6 +8,7 @@
 mod accepting;
 mod access;
 mod deliveries;
+mod event_types;
 mod health;
 mod listing;
 mod model;
@@ -54,6 +55,11 @@ on_every_store! {
         a_deleted_tenant_leaves_nobody_to_act_for_it
         the_name_of_a_deleted_tenant_is_free
         a_tenant_whose_webhook_was_changed_meanwhile_is_not_deleted;
+    event_types:
+        an_event_type_is_listed_as_it_was_given
+        a_changed_event_type_replaces_the_version_before_it
+        an_event_type_begins_at_version_1
+        event_types_come_in_pages_by_tenant_and_name;
     accepting:
         an_accepted_event_is_found_as_it_was_given
         an_event_that_nobody_wants_is_stored

@@ -12,6 +12,7 @@ use postrider_core::event_type::Patterns;
 use postrider_core::id::{DeliveryKey, EventKey, Key, KeyMaker, TenantKey, UnixMs, WebhookKey};
 use postrider_core::matching::{Matching, Unmatched};
 use postrider_core::webhook::{Webhook, WebhookKind, WebhookState};
+use postrider_signature::NumberPolicy;
 use postrider_store::{
     Accept, Accepted, Batch, Committed, DueQuery, MemoryStore, Record, Recorded, SqliteOptions,
     SqliteStore, Store,
@@ -91,6 +92,7 @@ impl World {
                 ecma: None,
                 jcs: Some(Bytes::from_static(b"{}")),
             },
+            numbers: NumberPolicy::Refuse,
             matching: matching.key,
         }
     }

@@ -109,7 +109,7 @@ pub(super) async fn show(
     let paging = Paging::first(deliveries_list(tenant, event.key), PAGE_ITEMS_DEFAULT);
     let deliveries = deliveries_page(&state, &event, &paging).await?;
     let matching = matching_of(&state, event.matching).await?.ok_or_else(ApiError::not_found)?;
-    let explanation = Explanation::new(&state.engine, tenant, &event.event_type, &matching);
+    let explanation = Explanation::new(&state.engine, &event, &matching);
     let detail = EventDetail {
         event: event_view(&event, Some(matching.matched.len())),
         data: data_of(&event)?,
@@ -122,6 +122,25 @@ pub(super) async fn show(
         explanation,
     };
     Ok(json::answer(StatusCode::OK, &detail))
+}
+
+/// Read why an event goes where it goes.
+///
+/// Every webhook of the tenant at that time, and why it did or didn't match.
+#[utoipa::path(get, path = "/v1/events/{id}/explanation", tag = "events",
+    params(("id" = String, Path, description = "The event's id")),
+    responses((status = 200, description = "The explanation", body = Explanation)))]
+pub(super) async fn explanation(
+    State(state): State<ServerState>,
+    Reader(tenant): Reader,
+    PathId(id): PathId,
+    query: Query,
+) -> Answer {
+    query.finish()?;
+    let event = find(&state, tenant, &id).await?;
+    let matching = matching_of(&state, event.matching).await?.ok_or_else(ApiError::not_found)?;
+    let explanation = Explanation::new(&state.engine, &event, &matching);
+    Ok(json::answer(StatusCode::OK, &explanation))
 }
 
 /// List the deliveries of an event.
@@ -144,7 +163,11 @@ pub(super) async fn deliveries(
     Ok(json::answer(StatusCode::OK, &page))
 }
 
-async fn find(state: &ServerState, tenant: TenantKey, id: &str) -> Result<Arc<Event>, ApiError> {
+pub(super) async fn find(
+    state: &ServerState,
+    tenant: TenantKey,
+    id: &str,
+) -> Result<Arc<Event>, ApiError> {
     let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
     if id.len() > EVENT_ID_BYTES_MAX || !id.bytes().all(is_allowed) {
         return Err(ApiError::not_found());

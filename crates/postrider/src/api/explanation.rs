@@ -1,11 +1,13 @@
 //! Why an event goes where it goes, in words.
 
+use postrider_core::event::Event;
 use postrider_core::event_type::EventType;
-use postrider_core::id::{TenantKey, WebhookKey};
-use postrider_core::matching::{Matching, Reason, Unmatched};
+use postrider_core::id::WebhookKey;
+use postrider_core::matching::{self, Matching, Reason, Unmatched};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::wire::time;
 use crate::engine::Engine;
 
 /// Webhooks named in an explanation; the deliveries of the event name the rest.
@@ -32,6 +34,10 @@ pub struct ConsideredView {
     pub outcome: Outcome,
     /// The outcome in words.
     pub text: String,
+    /// The text of its filter then, where its filter decided.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required = false)]
+    pub filter: Option<String>,
 }
 
 /// What came of considering a webhook.
@@ -42,6 +48,10 @@ pub enum Outcome {
     Disabled,
     TypeNotWanted,
     Deleted,
+    /// Its filter said no.
+    FilterSaidNo,
+    /// Its filter came to no answer, which counts as no.
+    FilterFailed,
 }
 
 /// How many webhooks don't get the event, by reason.
@@ -50,83 +60,105 @@ pub struct UnmatchedCounts {
     pub disabled: u64,
     pub type_not_wanted: u64,
     pub deleted: u64,
+    pub filter_said_no: u64,
+    pub filter_failed: u64,
 }
 
 impl Explanation {
-    pub(super) fn new(
-        engine: &Engine,
-        tenant: TenantKey,
-        event_type: &EventType,
-        matching: &Matching,
-    ) -> Self {
-        let wanted = |webhook| {
-            let live = engine.any_webhook(tenant, webhook);
+    pub(super) fn new(engine: &Engine, event: &Event, matching: &Matching) -> Self {
+        let considered_at = event.accepted_at();
+        // as it was then, where it was not changed since
+        let unchanged = |webhook| {
+            let live = engine.any_webhook(event.tenant, webhook);
+            live.filter(|live| live.webhook.updated_at <= considered_at)
+        };
+        let matched = matching.matched.iter().take(MATCHED_NAMED_MAX).map(|&webhook| {
+            let live = engine.any_webhook(event.tenant, webhook);
             let pattern =
-                live.and_then(|live| Some(live.webhook.patterns.matching(event_type)?.to_string()));
-            pattern.map_or_else(
+                live.and_then(|live| live.webhook.patterns.matching(&event.event_type).cloned());
+            let filter = unchanged(webhook).and_then(|live| live.webhook.filter.clone());
+            let wanted = pattern.map_or_else(
                 || "it wanted this event type when the event was accepted".to_owned(),
                 |pattern| format!("it wants {pattern}"),
-            )
+            );
+            let said = filter.as_ref().map_or("", |_| ", and its filter said yes");
+            let text = format!("{wanted}{said}");
+            ConsideredView { filter, ..considered(webhook, Outcome::Matched, text) }
+        });
+        let (counts, unmatched_webhooks) = match &matching.unmatched {
+            Unmatched::Counted(counts) => (*counts, Vec::new()),
+            Unmatched::Named(named) => {
+                let mut counts = matching::UnmatchedCounts::default();
+                let views = named.iter().map(|(webhook, reason)| {
+                    counts.add(reason);
+                    let now = || unchanged(*webhook).and_then(|live| live.webhook.filter.clone());
+                    unmatched(*webhook, reason, event, now)
+                });
+                let views = views.collect();
+                (counts, views)
+            }
         };
-        let matched = matching.matched.iter().take(MATCHED_NAMED_MAX);
-        let matched_webhooks =
-            matched.map(|&webhook| considered(webhook, Outcome::Matched, wanted(webhook)));
-        let (counts, named) = unmatched(&matching.unmatched, event_type);
+        let counts = UnmatchedCounts {
+            disabled: counts.disabled,
+            type_not_wanted: counts.type_not_wanted,
+            deleted: counts.deleted,
+            filter_said_no: counts.filter_said_no,
+            filter_failed: counts.filter_failed,
+        };
         Self {
-            summary: summary(event_type, matching.matched.len(), counts),
+            summary: summary(&event.event_type, matching.matched.len(), counts),
             matched: matching.matched.len(),
-            matched_webhooks: matched_webhooks.collect(),
-            unmatched_webhooks: named,
+            matched_webhooks: matched.collect(),
+            unmatched_webhooks,
             unmatched_counts: counts,
         }
     }
 }
 
+/// `present` is the webhook's filter as it is now, if it is the one that it had then.
 fn unmatched(
-    unmatched: &Unmatched,
-    event_type: &EventType,
-) -> (UnmatchedCounts, Vec<ConsideredView>) {
-    match unmatched {
-        &Unmatched::Counted { disabled, type_not_wanted, deleted } => {
-            (UnmatchedCounts { disabled, type_not_wanted, deleted }, Vec::new())
+    webhook: WebhookKey,
+    reason: &Reason,
+    event: &Event,
+    present: impl FnOnce() -> Option<String>,
+) -> ConsideredView {
+    let at = time(event.accepted_at());
+    match reason {
+        Reason::Disabled => {
+            let text = "it was disabled when the event was accepted".to_owned();
+            considered(webhook, Outcome::Disabled, text)
         }
-        Unmatched::Named(named) => {
-            let mut counts = UnmatchedCounts::default();
-            let views = named.iter().map(|&(webhook, reason)| {
-                let (count, outcome, text) = match reason {
-                    Reason::Disabled => (
-                        &mut counts.disabled,
-                        Outcome::Disabled,
-                        "it was disabled when the event was accepted".to_owned(),
-                    ),
-                    Reason::TypeNotWanted => (
-                        &mut counts.type_not_wanted,
-                        Outcome::TypeNotWanted,
-                        format!("none of its patterns matched {event_type}"),
-                    ),
-                    Reason::Deleted => {
-                        (&mut counts.deleted, Outcome::Deleted, "it had been deleted".to_owned())
-                    }
-                };
-                *count += 1;
-                considered(webhook, outcome, text)
-            });
-            let views = views.collect();
-            (counts, views)
+        Reason::TypeNotWanted => {
+            let text = format!("none of its patterns matched {}", event.event_type);
+            considered(webhook, Outcome::TypeNotWanted, text)
+        }
+        Reason::Deleted => considered(webhook, Outcome::Deleted, "it had been deleted".to_owned()),
+        Reason::FilterSaidNo { filter } => {
+            let text = format!("its filter said no when the event was accepted, at {at}");
+            let filter = filter.as_deref().map(str::to_owned).or_else(present);
+            ConsideredView { filter, ..considered(webhook, Outcome::FilterSaidNo, text) }
+        }
+        Reason::FilterFailed { filter, error } => {
+            let why = error.as_deref().unwrap_or("the reason was not kept");
+            let text =
+                format!("its filter came to no answer when the event was accepted, at {at}: {why}");
+            let filter = filter.as_deref().map(str::to_owned).or_else(present);
+            ConsideredView { filter, ..considered(webhook, Outcome::FilterFailed, text) }
         }
     }
 }
 
 fn considered(webhook: WebhookKey, outcome: Outcome, text: String) -> ConsideredView {
-    ConsideredView { webhook_id: webhook.to_string(), outcome, text }
+    ConsideredView { webhook_id: webhook.to_string(), outcome, text, filter: None }
 }
 
 fn summary(event_type: &EventType, matched: usize, counts: UnmatchedCounts) -> String {
-    let UnmatchedCounts { disabled, type_not_wanted, deleted } = counts;
     let others = [
-        (type_not_wanted, "did not want this event type"),
-        (disabled, "wanted it but was disabled"),
-        (deleted, "had been deleted"),
+        (counts.type_not_wanted, "did not want this event type"),
+        (counts.filter_said_no, "did not want it by its filter"),
+        (counts.filter_failed, "had a filter that came to no answer"),
+        (counts.disabled, "wanted it but was disabled"),
+        (counts.deleted, "had been deleted"),
     ];
     let others: Vec<_> = others
         .iter()
@@ -153,7 +185,8 @@ mod tests {
     fn an_event_that_nobody_gets_says_why() {
         let event_type = "code.generated".parse().unwrap();
         let check = |matched, disabled, type_not_wanted, expected: &str| {
-            let counts = UnmatchedCounts { disabled, type_not_wanted, deleted: 0 };
+            let counts =
+                UnmatchedCounts { disabled, type_not_wanted, ..UnmatchedCounts::default() };
             assert_eq!(summary(&event_type, matched, counts), expected);
         };
         check(0, 0, 0, "No webhook gets code.generated: the tenant had no webhooks.");
@@ -165,19 +198,5 @@ mod tests {
              1 wanted it but was disabled.",
         );
         check(2, 0, 0, "2 webhooks get code.generated.");
-    }
-
-    #[test]
-    fn reasons_are_counted_and_named() {
-        use postrider_core::id::Key;
-        let event_type = "code.generated".parse().unwrap();
-        let named = Unmatched::Named(vec![
-            (WebhookKey::from_raw(1), Reason::Disabled),
-            (WebhookKey::from_raw(2), Reason::TypeNotWanted),
-            (WebhookKey::from_raw(3), Reason::TypeNotWanted),
-        ]);
-        let (counts, views) = unmatched(&named, &event_type);
-        assert_eq!(counts, UnmatchedCounts { disabled: 1, type_not_wanted: 2, deleted: 0 });
-        assert_eq!(views[1].text, "none of its patterns matched code.generated");
     }
 }

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use utoipa::ToSchema;
 
+use super::event_types::{LargeIntegersView, ValidationView};
 use super::keys::ScopeView;
 use super::publish::{BatchView, PublishedView};
 use super::webhooks::SigningKeyView;
@@ -52,6 +53,9 @@ pub struct WebhookInput {
     /// Patterns: `code.generated`, `code.*` or `*`.
     #[schema(min_items = 1, max_items = 1000)]
     pub events: Vec<String>,
+    /// A CEL expression over `type`, `timestamp` and `data` that must be true besides.
+    #[schema(required = false, max_length = 2048, example = "data.severity == 'high'")]
+    pub filter: Option<String>,
     /// Made and answered when left out.
     #[schema(required = false, min_length = 1, max_length = 1024)]
     pub secret: Option<String>,
@@ -92,6 +96,8 @@ pub struct WebhookChange {
     pub url: Option<String>,
     #[schema(required = false, nullable = false, min_items = 1, max_items = 1000)]
     pub events: Option<Vec<String>>,
+    #[schema(required = false, max_length = 2048, example = "data.severity == 'high'")]
+    pub filter: Option<String>,
     /// Replaces the current secret, which goes on signing for a while.
     #[schema(required = false, nullable = false, min_length = 1, max_length = 1024)]
     pub secret: Option<String>,
@@ -153,6 +159,9 @@ pub struct ListenInput {
     /// Patterns: `code.generated`, `code.*` or `*`.
     #[schema(min_items = 1, max_items = 1000)]
     pub events: Vec<String>,
+    /// As for a webhook.
+    #[schema(required = false, max_length = 2048, example = "data.severity == 'high'")]
+    pub filter: Option<String>,
     /// As for a webhook; by default the one whose format the secret has, or the server's.
     #[schema(required = false)]
     pub profile: Option<String>,
@@ -185,6 +194,68 @@ pub struct ListenerAnswerInput {
 pub enum WantedStateInput {
     Enabled,
     Disabled,
+}
+
+/// An event type to create.
+#[derive(Debug, ToSchema)]
+pub struct EventTypeInput {
+    /// Dotted, such as `invoice.paid`.
+    #[schema(max_length = 128, example = "invoice.paid")]
+    pub name: String,
+    #[schema(required = false, max_length = 4096)]
+    pub description: Option<String>,
+    /// JSON Schema of `data`, within itself: references lead nowhere else and not in circles.
+    #[schema(required = false, value_type = Option<Object>)]
+    pub schema: Option<serde_json::Value>,
+    /// An example of `data`.
+    #[schema(required = false)]
+    pub example: Option<serde_json::Value>,
+    /// By default `off`.
+    #[schema(required = false)]
+    pub validation: Option<ValidationView>,
+    /// By default `refuse`.
+    #[schema(required = false)]
+    pub large_integers: Option<LargeIntegersView>,
+}
+
+/// What to change of an event type. What is left out stays; null clears, or goes back to the
+/// default or to what is built in.
+#[derive(Debug, ToSchema)]
+pub struct EventTypeChange {
+    #[schema(required = false, max_length = 4096)]
+    pub description: Option<String>,
+    #[schema(required = false, value_type = Option<Object>)]
+    pub schema: Option<serde_json::Value>,
+    #[schema(required = false)]
+    pub example: Option<serde_json::Value>,
+    #[schema(required = false)]
+    pub validation: Option<ValidationView>,
+    #[schema(required = false)]
+    pub large_integers: Option<LargeIntegersView>,
+}
+
+/// A filter to try, and an event to try it on: one of both.
+#[derive(Debug, ToSchema)]
+pub struct FilterTestInput {
+    /// A CEL expression over `type`, `timestamp` and `data`.
+    #[schema(max_length = 2048, example = "data.severity == 'high'")]
+    pub filter: String,
+    /// The id of a past event.
+    #[schema(required = false)]
+    pub event_id: Option<String>,
+    #[schema(required = false)]
+    pub event: Option<FilteredEventInput>,
+}
+
+/// An event that a filter is tried on.
+#[derive(Debug, ToSchema)]
+pub struct FilteredEventInput {
+    #[schema(max_length = 128, example = "code.generated")]
+    pub r#type: String,
+    pub data: serde_json::Value,
+    /// When it happened (RFC 3339); without it, now.
+    #[schema(required = false, format = DateTime)]
+    pub timestamp: Option<String>,
 }
 
 /// A tenant to make.

@@ -9,8 +9,10 @@ pub mod attempt;
 pub mod deliveries;
 mod docs;
 mod document;
+pub mod event_types;
 pub mod events;
 pub mod explanation;
+pub mod filters;
 pub mod health;
 pub mod input;
 pub mod keys;
@@ -73,6 +75,12 @@ fn table() -> OpenApiRouter<ServerState> {
         .routes(routes!(publish::publish, events::list))
         .routes(routes!(events::show))
         .routes(routes!(events::deliveries))
+        .routes(routes!(events::explanation))
+        .routes(routes!(event_types::create, event_types::list))
+        .routes(routes!(event_types::show, event_types::change))
+        .routes(routes!(event_types::archive))
+        .routes(routes!(event_types::unarchive))
+        .routes(routes!(filters::test))
         .routes(routes!(webhooks::create, webhooks::list))
         .routes(routes!(webhooks::show, webhooks::change, webhooks::delete))
         .routes(routes!(webhook_actions::enable))

@@ -21,7 +21,7 @@ use crate::http::auth::Publisher;
 use crate::http::fields::{Fields, items};
 use crate::http::json::{self, JsonText};
 use crate::http::limits::BATCH_EVENTS_MAX;
-use crate::http::problem::{ApiError, Code, Fault};
+use crate::http::problem::{ApiError, Code, Fault, Faults};
 use crate::http::state::ServerState;
 
 /// An event id for clients that put it into a header.
@@ -40,7 +40,7 @@ pub struct PublishedView {
     pub matched: usize,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(required = false)]
-    pub warnings: Vec<&'static str>,
+    pub warnings: Vec<String>,
 }
 
 /// The results of a batch, in its order.
@@ -183,10 +183,33 @@ fn refusal(error: &PublishError) -> ApiError {
     match error {
         PublishError::InvalidId => ApiError::at(Code::Validation, "/id", message),
         PublishError::IdConflict => ApiError::at(Code::IdConflict, "/id", message),
+        PublishError::UnknownType => ApiError::at(
+            Code::UnknownEventType,
+            "/type",
+            "there is no such event type; create it with POST /v1/event-types, or start the \
+             server with unknown_event_types = \"accept\"",
+        ),
+        PublishError::ArchivedType => ApiError::at(
+            Code::ArchivedEventType,
+            "/type",
+            "this event type is archived; bring it back with \
+             POST /v1/event-types/{name}/unarchive",
+        ),
+        PublishError::Schema(found) => {
+            let mut faults = Faults::default();
+            for fault in found {
+                let pointer = format!("/data{}", fault.pointer);
+                faults.push(Code::SchemaMismatch, pointer, fault.message.clone());
+            }
+            faults.into_error()
+        }
         PublishError::Form(form) => ApiError::at(
             Code::Validation,
             form.pointer.clone(),
-            format!("{}; a webhook that gets this event needs it", form.kind),
+            format!(
+                "{}; a webhook that gets this event needs it, or set large_integers of its event type",
+                form.kind
+            ),
         ),
         PublishError::Busy => ApiError::new(Code::Unavailable, message).retry_after(1),
         PublishError::Store(error) => ApiError::store(error),
@@ -196,15 +219,18 @@ fn refusal(error: &PublishError) -> ApiError {
 fn published_view(published: &Published) -> PublishedView {
     let event: &Arc<Event> = &published.event;
     let is_large = event.bodies.verbatim.len() > LARGE_BODY_BYTES;
+    let large = is_large
+        .then(|| "the body is over 100 KiB, more than many receivers accept by default".to_owned());
+    let mismatches = published.warnings.iter().map(|fault| {
+        let (pointer, message) = (&fault.pointer, &fault.message);
+        format!("/data{pointer} is not as the schema of its type has it: {message}")
+    });
     PublishedView {
         id: event.id().into_owned(),
         r#type: event.event_type.as_str().to_owned(),
         timestamp: time(event.occurred_at),
         matched: published.matched,
-        warnings: is_large
-            .then_some("the body is over 100 KiB, more than many receivers accept by default")
-            .into_iter()
-            .collect(),
+        warnings: large.into_iter().chain(mismatches).collect(),
     }
 }
 

@@ -46,6 +46,7 @@ pub(super) fn draft(text: &str) -> Result<WebhookDraft, ApiError> {
     Ok(WebhookDraft {
         url,
         events,
+        filter: settings.filter.value(),
         secret,
         signing_key,
         profile,
@@ -63,11 +64,12 @@ pub(super) fn draft(text: &str) -> Result<WebhookDraft, ApiError> {
 pub(super) fn listener(text: &str) -> Result<WebhookDraft, ApiError> {
     let mut fields = Fields::of(text)?;
     let events = required_events(&mut fields);
+    let filter = fields.text("filter").map(Cow::into_owned).value();
     let profile = fields.text("profile").map(Cow::into_owned).value();
     let secret = fields.text("secret").map(Cow::into_owned).value();
     fields.finish()?;
     let events = events.ok_or_else(|| ApiError::new(Code::Validation, "events is required"))?;
-    Ok(WebhookDraft { secret, profile, ..WebhookDraft::new(String::new(), events) })
+    Ok(WebhookDraft { filter, secret, profile, ..WebhookDraft::new(String::new(), events) })
 }
 
 /// Reads what to change of a webhook.
@@ -84,6 +86,7 @@ pub(super) fn patch(text: &str) -> Result<WebhookPatch, ApiError> {
     Ok(WebhookPatch {
         url: url.map(Cow::into_owned),
         events,
+        filter: settings.filter.change(),
         description: settings.description.change(),
         metadata: settings.metadata.change().map(Option::unwrap_or_default),
         headers: settings.headers.change().map(Option::unwrap_or_default),
@@ -119,6 +122,7 @@ pub(super) fn disabling(text: &str) -> Result<WantedState, ApiError> {
 
 /// What creating and changing have in common; null is allowed for each.
 struct Settings {
+    filter: Given<String>,
     description: Given<String>,
     metadata: Given<BTreeMap<String, String>>,
     headers: Given<Vec<(String, String)>>,
@@ -138,6 +142,7 @@ impl Settings {
             fields.fault("description", message);
         }
         Self {
+            filter: fields.text("filter").map(Cow::into_owned),
             description,
             metadata: metadata(fields),
             headers: fields.pairs("headers"),

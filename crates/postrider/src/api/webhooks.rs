@@ -17,7 +17,7 @@ use super::attempt::HistoryView;
 use super::input::{WantedStateInput, WebhookChange, WebhookInput};
 use super::webhook_input::{draft, patch};
 use super::wire::{Page, Paging, time};
-use super::{Answer, PathId};
+use super::{Answer, PathId, filters};
 use crate::engine::{Engine, HeaderError, HeaderErrorKind, LiveWebhook, SigningKey, WebhookError};
 use crate::http::auth::{Manager, Reader};
 use crate::http::cursor::List;
@@ -38,6 +38,8 @@ pub struct WebhookView {
     pub url: String,
     /// Patterns of the event types that it wants.
     pub events: Vec<String>,
+    /// What must be true of an event besides.
+    pub filter: Option<String>,
     pub profile: String,
     pub state: WebhookStateView,
     /// Why it is disabled: `requested`; `gone`, when the receiver answered 410; `failing`, when
@@ -249,6 +251,7 @@ impl WebhookView {
             },
             url: webhook.url.clone(),
             events: webhook.patterns.as_slice().iter().map(ToString::to_string).collect(),
+            filter: webhook.filter.clone(),
             profile: webhook.profile.clone(),
             state,
             disabled_reason,
@@ -353,6 +356,7 @@ pub(super) fn refusal(error: &WebhookError) -> ApiError {
         WebhookError::NoEd25519 | WebhookError::OtherSigningKey => {
             ApiError::at(Code::Validation, "/signing_key", error.to_string())
         }
+        WebhookError::Filter(error) => filters::refusal(error),
         WebhookError::Header(error) => header_refusal(error),
         WebhookError::NotFound => ApiError::not_found(),
         WebhookError::Quota(most) => ApiError::new(

@@ -50,6 +50,7 @@ impl Child {
                     .args(["serve", "--listen", "127.0.0.1:0", "--data-dir"])
                     .arg(&dir)
                     .env("POSTRIDER_ADMIN_KEY", key)
+                    .env("POSTRIDER_UNKNOWN_EVENT_TYPES", "accept")
                     .env("POSTRIDER_ALLOW_HTTP", "true")
                     .env("POSTRIDER_DANGER_ALLOW_NETWORKS", "127.0.0.0/8");
                 data_dir = Some(dir);

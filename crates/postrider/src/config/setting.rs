@@ -66,6 +66,11 @@ pub const SETTINGS: &[Setting] = &[
         "At which failure in a row postrider.webhook.failing is published, 1 to 1000",
     ),
     flag("metrics", Some("admin"), "Who may read /metrics: admin, with an admin key, or open"),
+    flag(
+        "unknown_event_types",
+        Some("refuse"),
+        "What is done with events whose type is in no catalogue: refuse or accept",
+    ),
 ];
 
 /// Variables of ours that are no settings of the server: the client's, and the file's.

@@ -6,6 +6,7 @@ use postrider_core::schedule::{Jitter, RetrySchedule};
 use postrider_signature::{BodyForm, ListHeaders, SigningProfile};
 
 use super::*;
+use crate::engine::UnknownEventTypes;
 
 const SEALING: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 
@@ -49,6 +50,7 @@ fn nothing_given_is_a_safe_server_on_this_machine() {
     assert_eq!(config.webhooks_per_tenant_max, 10_000);
     assert_eq!(config.health, HealthPolicy::default());
     assert_eq!(config.metrics, MetricsAccess::Admin);
+    assert_eq!(config.unknown_event_types, UnknownEventTypes::Refuse);
     assert_eq!(config.log, LogConfig { format: LogFormat::Text, level: LogLevel::Info });
 }
 
@@ -85,7 +87,8 @@ fn every_setting_can_be_given_in_the_file_and_as_a_variable() {
          default_profile = 'automa'\ndanger_allow_networks = ['10.0.0.0/8']\nallow_http = true\n\
          body_limit_bytes = 2048\nretention_days = 1\nlog_format = 'json'\nlog_level = 'trace'\n\
          drain_seconds = 0\nattempt_timeout_seconds = 30\nwebhooks_per_tenant_max = 1\n\
-         disable_failing_after_s = 0\nreport_failures_in_a_row = 1000\nmetrics = 'open'",
+         disable_failing_after_s = 0\nreport_failures_in_a_row = 1000\nmetrics = 'open'\n\
+         unknown_event_types = 'accept'",
         "k".repeat(24)
     );
     let table: toml::Table = file.parse().unwrap();

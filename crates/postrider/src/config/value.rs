@@ -8,6 +8,7 @@ use http::Uri;
 use postrider_core::id::UnixMs;
 
 use super::{AdminKey, ConfigError, LogFormat, LogLevel, MetricsAccess, Origin, SealingKey};
+use crate::engine::UnknownEventTypes;
 
 /// Most sealing keys kept for what they sealed: more rotations than anyone leaves half done.
 const OLD_SEALING_KEYS_MAX: usize = 16;
@@ -208,6 +209,10 @@ pub(super) fn sealing_keys(given: &Given<'_>) -> Result<Vec<SealingKey>, ConfigE
         ));
     }
     texts.into_iter().map(|text| sealing_key_of(given, text)).collect()
+}
+
+pub(super) fn unknown_event_types(given: &Given<'_>) -> Result<UnknownEventTypes, ConfigError> {
+    given.choice(&[("refuse", UnknownEventTypes::Refuse), ("accept", UnknownEventTypes::Accept)])
 }
 
 pub(super) fn log_format(given: &Given<'_>) -> Result<LogFormat, ConfigError> {

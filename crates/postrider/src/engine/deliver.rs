@@ -13,7 +13,7 @@ use postrider_core::event::Event;
 use postrider_core::id::{DeliveryKey, UnixMs};
 use postrider_core::retry_after::RetryAfter;
 use postrider_signature::canonical::{ecma, jcs};
-use postrider_signature::{BodyForm, Content, NumberPolicy, Secret, sign};
+use postrider_signature::{BodyForm, Content, Secret, sign};
 
 use super::Engine;
 use super::listen::Offer;
@@ -198,7 +198,7 @@ fn broke(unbuilt: Unbuilt) -> Sent {
 }
 
 /// The body in a form. One that was not in use when the event was accepted is made from the
-/// verbatim one, which gives the same bytes each time.
+/// verbatim one, with what its type said of large integers then, which gives the same bytes each time.
 fn body(event: &Event, form: BodyForm) -> Result<Bytes, Unbuilt> {
     if let Some(made) = event.bodies.form(form) {
         return Ok(made.clone());
@@ -206,8 +206,8 @@ fn body(event: &Event, form: BodyForm) -> Result<Bytes, Unbuilt> {
     let verbatim = &event.bodies.verbatim;
     let made = match form {
         BodyForm::Verbatim => return Ok(verbatim.clone()),
-        BodyForm::Ecma => ecma(verbatim, NumberPolicy::Refuse),
-        BodyForm::Jcs => jcs(verbatim, NumberPolicy::Refuse),
+        BodyForm::Ecma => ecma(verbatim, event.numbers),
+        BodyForm::Jcs => jcs(verbatim, event.numbers),
     };
     match made {
         Ok(body) => Ok(Bytes::from(body.into_owned())),

@@ -14,6 +14,7 @@ use postrider_signature::Secret;
 use postrider_signature::seal::{SealError, SealingKeys};
 use zeroize::Zeroizing;
 
+use crate::filter::{Filter, FilterError};
 use crate::profile::Profile;
 
 /// A registered receiver as the server holds it.
@@ -24,6 +25,7 @@ pub struct LiveWebhook {
     pub(super) lane: Arc<LaneSettings>,
     pub(super) destination: Destination,
     material: OnceLock<Result<Material, UnsealError>>,
+    filter: OnceLock<Result<Filter, FilterError>>,
 }
 
 /// Where a webhook's attempts go.
@@ -65,11 +67,18 @@ impl LiveWebhook {
             rate_per_s: webhook.rate_per_s,
             schedule: webhook.schedule.clone().unwrap_or_else(|| profile.schedule.clone()),
         });
-        Self { webhook, profile, lane, destination, material: OnceLock::new() }
+        let (material, filter) = (OnceLock::new(), OnceLock::new());
+        Self { webhook, profile, lane, destination, material, filter }
     }
 
     pub fn profile(&self) -> &Profile {
         &self.profile
+    }
+
+    /// Its filter, read once. An error only where a later version reads filters more strictly.
+    pub(super) fn filter(&self) -> Option<&Result<Filter, FilterError>> {
+        let text = self.webhook.filter.as_deref()?;
+        Some(self.filter.get_or_init(|| Filter::compile(text)))
     }
 
     /// Names of the custom headers; their values are sealed.

@@ -10,7 +10,7 @@ use postrider_core::event_type::EventType;
 use postrider_core::health::Health;
 use postrider_core::id::{TenantKey, UnixMs};
 use postrider_core::webhook::{DisabledReason, Webhook};
-use postrider_signature::timestamp;
+use postrider_signature::{NumberPolicy, timestamp};
 use serde_json::{Value, json};
 
 use super::Engine;
@@ -89,7 +89,7 @@ impl Engine {
         }
         let data = data().to_string().into_bytes();
         let new = NewEvent { id: None, event_type, occurred_at: None, data };
-        match self.accept(tenant, &new) {
+        match self.accept(tenant, &new, NumberPolicy::default()) {
             // nobody waits for the answer: its deliveries begin once it is durable
             Ok(accept) => {
                 if self.inner.commits.accept(accept).is_err() {

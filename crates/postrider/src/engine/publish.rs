@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use postrider_core::catalogue::Validation;
 use postrider_core::event::{Bodies, Event, Fingerprint};
 use postrider_core::event_type::EventType;
 use postrider_core::id::{EventKey, TenantKey, UnixMs};
@@ -12,7 +13,9 @@ use postrider_store::{Accept, Accepted, StoreError};
 use sha2::{Digest, Sha256};
 
 use super::Engine;
+use super::event_types::UnknownEventTypes;
 use super::registry::Fanout;
+use crate::schema::SchemaFault;
 
 /// Longest id that a publisher may give (contract §2).
 const GIVEN_ID_BYTES_MAX: usize = 128;
@@ -37,6 +40,8 @@ pub struct Published {
     pub matched: usize,
     /// The same was accepted before; this is the first one.
     pub is_repeat: bool,
+    /// Where `data` is not what the schema of its type asks for, when that is only warned about.
+    pub warnings: Vec<SchemaFault>,
 }
 
 /// Why an event is not accepted. Nothing of it was stored, unless `Store` says otherwise.
@@ -46,6 +51,12 @@ pub enum PublishError {
     InvalidId,
     #[error("this id was used before for an event with other content")]
     IdConflict,
+    #[error("the tenant's catalogue has no such event type")]
+    UnknownType,
+    #[error("this event type is archived")]
+    ArchivedType,
+    #[error("its data is not what the schema of its type asks for")]
+    Schema(Vec<SchemaFault>),
     #[error(transparent)]
     Form(#[from] FormError),
     #[error("too much is waiting to be stored; try again in a second")]
@@ -64,27 +75,55 @@ impl Engine {
         if new.id.as_ref().is_some_and(|id| !is_valid_id(id)) {
             return Err(PublishError::InvalidId);
         }
-        let accept = self.accept(tenant, &new)?;
+        let Terms { numbers, warnings } = self.terms(tenant, &new)?;
+        let accept = self.accept(tenant, &new, numbers)?;
         let (event, matched) = (accept.event.clone(), accept.matching.matched.len());
         let answer = self.inner.commits.accept(accept).map_err(|_| PublishError::Busy)?;
         let gone =
             || StoreError::Unavailable("the writer has ended; restart the server".to_owned());
         match answer.await.map_err(|_| gone())?? {
-            Accepted::New => Ok(Published { event, matched, is_repeat: false }),
+            Accepted::New => Ok(Published { event, matched, is_repeat: false, warnings }),
             Accepted::Repeat { first, matched } => {
-                Ok(Published { event: first, matched, is_repeat: true })
+                Ok(Published { event: first, matched, is_repeat: true, warnings })
             }
             Accepted::IdConflict => Err(PublishError::IdConflict),
         }
     }
 
-    pub(super) fn accept(&self, tenant: TenantKey, new: &NewEvent) -> Result<Accept, FormError> {
+    /// What the tenant's catalogue says about an event.
+    fn terms(&self, tenant: TenantKey, new: &NewEvent) -> Result<Terms, PublishError> {
+        let Some(known) = self.event_type(tenant, &new.event_type) else {
+            // the server's own events are in no catalogue
+            let is_accepted = new.event_type.is_reserved()
+                || self.inner.parts.unknown_event_types == UnknownEventTypes::Accept;
+            return if is_accepted { Ok(Terms::default()) } else { Err(PublishError::UnknownType) };
+        };
+        if known.archived_at().is_some() {
+            return Err(PublishError::ArchivedType);
+        }
+        let warnings = match known.validation() {
+            Validation::Off => Vec::new(),
+            Validation::Warn => known.check(&new.data),
+            Validation::Reject => match known.check(&new.data) {
+                faults if faults.is_empty() => faults,
+                faults => return Err(PublishError::Schema(faults)),
+            },
+        };
+        Ok(Terms { numbers: known.large_integers(), warnings })
+    }
+
+    pub(super) fn accept(
+        &self,
+        tenant: TenantKey,
+        new: &NewEvent,
+        numbers: NumberPolicy,
+    ) -> Result<Accept, FormError> {
         let now = self.now();
-        let fanout = self.inner.registry.fanout(tenant, &new.event_type, || self.next_key(now));
-        let key: EventKey = self.next_key(now);
         let occurred_at = new.occurred_at.unwrap_or(now);
+        let fanout = self.fanout(tenant, &new.event_type, (occurred_at, now), &new.data);
+        let key: EventKey = self.next_key(now);
         let id = new.id.clone().unwrap_or_else(|| key.to_string());
-        let bodies = bodies(new, &id, occurred_at, &fanout)?;
+        let bodies = bodies(new, &id, occurred_at, &fanout, numbers)?;
         let event = Event {
             key,
             tenant,
@@ -92,11 +131,19 @@ impl Engine {
             event_type: new.event_type.clone(),
             occurred_at,
             bodies,
+            numbers,
             matching: fanout.matching.key,
         };
         let fingerprint = if new.id.is_some() { fingerprint(new) } else { Fingerprint::default() };
         Ok(Accept { event: Arc::new(event), matching: fanout.matching.clone(), fingerprint })
     }
+}
+
+/// On which terms an event is accepted.
+#[derive(Default)]
+struct Terms {
+    numbers: NumberPolicy,
+    warnings: Vec<SchemaFault>,
 }
 
 /// The body in each form in use. Forms of the same bytes share them.
@@ -105,11 +152,11 @@ fn bodies(
     id: &str,
     occurred_at: UnixMs,
     fanout: &Fanout,
+    numbers: NumberPolicy,
 ) -> Result<Bodies, FormError> {
     let make = |form| {
         let event_type = new.event_type.as_str();
-        envelope(id, event_type, occurred_at, &new.data, form, NumberPolicy::Refuse)
-            .map(Bytes::from)
+        envelope(id, event_type, occurred_at, &new.data, form, numbers).map(Bytes::from)
     };
     let verbatim = make(BodyForm::Verbatim)?;
     let shared = |body: Bytes| if body == verbatim { verbatim.clone() } else { body };

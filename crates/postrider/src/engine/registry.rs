@@ -1,14 +1,15 @@
 //! All webhooks in memory, and which of them want an event type.
 //!
 //! Matching is worked out once per event type and state of a tenant's webhooks. Publishing the
-//! same type again costs one look-up, however many webhooks there are.
+//! same type again costs one look-up, however many webhooks there are. Where webhooks that want
+//! the type have filters, it is worked out once for each different set of verdicts instead.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex};
 
 use postrider_core::event_type::EventType;
 use postrider_core::id::{MatchingKey, TenantKey, UnixMs, WebhookKey};
-use postrider_core::matching::{Matching, match_webhooks};
+use postrider_core::matching::{Matching, Verdict, match_webhooks};
 use postrider_core::target::TargetPolicy;
 use postrider_core::webhook::{Webhook, WebhookState};
 use postrider_signature::BodyForm;
@@ -20,6 +21,9 @@ use crate::profile::Profiles;
 
 /// Matchings remembered for one tenant: more event types than any catalogue has.
 const FANOUTS_MAX: usize = 4_096;
+/// What the matchings remembered for one tenant for different verdicts of filters may hold
+/// together, in webhooks and verdicts: some megabytes.
+const NARROWED_ITEMS_MAX: usize = 1 << 18;
 /// Webhooks read at once when the registry is filled.
 const PAGE: usize = 1_000;
 
@@ -40,6 +44,9 @@ struct TenantTable {
     /// Deleted ones too, as explanations name them.
     webhooks: BTreeMap<WebhookKey, Arc<LiveWebhook>>,
     fanouts: HashMap<EventType, Arc<Fanout>>,
+    /// Fan-outs by what the filters of `Fanout::asked` said.
+    narrowed: HashMap<(EventType, Vec<Verdict>), Arc<Fanout>>,
+    narrowed_items: usize,
     not_deleted: usize,
 }
 
@@ -49,6 +56,9 @@ pub(super) struct Fanout {
     pub(super) matching: Arc<Matching>,
     pub(super) needs_ecma: bool,
     pub(super) needs_jcs: bool,
+    /// The webhooks that want the type and have a filter, which must be asked about each event:
+    /// as long as there are any, this is not who gets one.
+    pub(super) asked: Vec<Arc<LiveWebhook>>,
 }
 
 impl Registry {
@@ -82,7 +92,7 @@ impl Registry {
         if let Some(before) = tenant.webhooks.insert(key, live.clone()) {
             tenant.not_deleted -= counts(&before);
         }
-        tenant.fanouts.clear();
+        tenant.forget_fanouts();
         tables.by_key.insert(key, live);
     }
 
@@ -95,7 +105,7 @@ impl Registry {
         tables.by_key.retain(|_, live| is_kept(live));
         for tenant in tables.tenants.values_mut() {
             tenant.webhooks.retain(|_, live| is_kept(live));
-            tenant.fanouts.clear();
+            tenant.forget_fanouts();
         }
         tables.tenants.retain(|_, tenant| !tenant.webhooks.is_empty());
     }
@@ -132,7 +142,8 @@ impl Registry {
         present.filter(|live| is_wanted(&live.webhook)).cloned().collect()
     }
 
-    /// Who gets `event_type` now. `make_key` names a matching that has to be worked out.
+    /// Who gets `event_type` now, as far as the type says. `make_key` names a matching that has to
+    /// be worked out.
     pub(super) fn fanout(
         &self,
         tenant: TenantKey,
@@ -145,21 +156,75 @@ impl Registry {
             return known.clone();
         }
         if table.fanouts.len() >= FANOUTS_MAX {
-            table.fanouts.clear();
+            table.forget_fanouts();
         }
-        let webhooks = table.webhooks.values().map(|live| &live.webhook);
-        let matching = match_webhooks(make_key(), event_type, webhooks);
-        let needs = |form| {
-            let mut matched = matching.matched.iter().filter_map(|key| table.webhooks.get(key));
-            matched.any(|live| live.profile().signing.body_form == form)
-        };
-        let fanout = Arc::new(Fanout {
-            needs_ecma: needs(BodyForm::Ecma),
-            needs_jcs: needs(BodyForm::Jcs),
-            matching: Arc::new(matching),
-        });
+        let fanout = Arc::new(table.work_out(make_key(), event_type, |_| Verdict::Yes));
         table.fanouts.insert(event_type.clone(), fanout.clone());
         fanout
+    }
+
+    /// Who gets an event of whose type `fanout` speaks, and of which the filters of its `asked`
+    /// said this. `None` when webhooks were changed meanwhile: it has to be asked again.
+    pub(super) fn narrowed(
+        &self,
+        tenant: TenantKey,
+        event_type: &EventType,
+        fanout: &Arc<Fanout>,
+        verdicts: Vec<Verdict>,
+        make_key: impl FnOnce() -> MatchingKey,
+    ) -> Option<Arc<Fanout>> {
+        let mut tables = lock(&self.tables);
+        let table = tables.tenants.get_mut(&tenant)?;
+        table.fanouts.get(event_type).filter(|present| Arc::ptr_eq(present, fanout))?;
+        let place = (event_type.clone(), verdicts);
+        if let Some(known) = table.narrowed.get(&place) {
+            return Some(known.clone());
+        }
+        let said: HashMap<_, _> =
+            fanout.asked.iter().map(|live| live.webhook.key).zip(place.1.iter().cloned()).collect();
+        let verdict = |webhook: &Webhook| said.get(&webhook.key).cloned().unwrap_or(Verdict::No);
+        let narrowed = table.work_out(make_key(), event_type, verdict);
+        let narrowed = Arc::new(Fanout { asked: Vec::new(), ..narrowed });
+        let items = table.webhooks.len() + place.1.len();
+        if table.narrowed_items + items > NARROWED_ITEMS_MAX {
+            table.narrowed.clear();
+            table.narrowed_items = 0;
+        }
+        table.narrowed_items += items;
+        table.narrowed.insert(place, narrowed.clone());
+        Some(narrowed)
+    }
+}
+
+impl TenantTable {
+    fn work_out(
+        &self,
+        key: MatchingKey,
+        event_type: &EventType,
+        verdict: impl Fn(&Webhook) -> Verdict,
+    ) -> Fanout {
+        let webhooks = self.webhooks.values().map(|live| &live.webhook);
+        let mut asked = Vec::new();
+        let matching = match_webhooks(key, event_type, webhooks, |webhook| {
+            asked.extend(self.webhooks.get(&webhook.key).cloned());
+            verdict(webhook)
+        });
+        let needs = |form| {
+            let mut matched = matching.matched.iter().filter_map(|key| self.webhooks.get(key));
+            matched.any(|live| live.profile().signing.body_form == form)
+        };
+        Fanout {
+            needs_ecma: needs(BodyForm::Ecma),
+            needs_jcs: needs(BodyForm::Jcs),
+            asked,
+            matching: Arc::new(matching),
+        }
+    }
+
+    fn forget_fanouts(&mut self) {
+        self.fanouts.clear();
+        self.narrowed.clear();
+        self.narrowed_items = 0;
     }
 }
 

@@ -23,6 +23,7 @@ use super::listen::LISTENER_URL;
 use super::live::{LiveWebhook, UnsealError, seal_text};
 use super::secrets::{self, SigningKey};
 use super::{Engine, shell};
+use crate::filter::{Filter, FilterError};
 use crate::profile::Profile;
 
 /// A webhook to be registered.
@@ -30,6 +31,8 @@ use crate::profile::Profile;
 pub struct WebhookDraft {
     pub url: String,
     pub events: Patterns,
+    /// What must be true of an event besides; see [`crate::filter`].
+    pub filter: Option<String>,
     /// Without one, one is made.
     pub secret: Option<String>,
     /// What kind of secret it is to be; without it, the one given, or HMAC.
@@ -51,6 +54,7 @@ impl WebhookDraft {
         Self {
             url,
             events,
+            filter: None,
             secret: None,
             signing_key: None,
             profile: None,
@@ -70,6 +74,7 @@ impl WebhookDraft {
 pub struct WebhookPatch {
     pub url: Option<String>,
     pub events: Option<Patterns>,
+    pub filter: Option<Option<String>>,
     pub description: Option<Option<String>>,
     /// Replaces all of it.
     pub metadata: Option<BTreeMap<String, String>>,
@@ -107,6 +112,8 @@ pub enum WebhookError {
     NoEd25519,
     #[error("the secret given is not of this kind; leave one of them out")]
     OtherSigningKey,
+    #[error(transparent)]
+    Filter(#[from] FilterError),
     #[error("{}", .0.kind)]
     Header(HeaderError),
     #[error("there is no such webhook")]
@@ -150,6 +157,7 @@ impl Engine {
             WebhookKind::Url => self.accepted_url(&draft.url)?,
             WebhookKind::Listener => LISTENER_URL.to_owned(),
         };
+        draft.filter.as_deref().map(Filter::compile).transpose()?;
         let profile = match &draft.profile {
             Some(name) => self.named_profile(name)?,
             None => self.profiles().for_secret(draft.secret.as_deref()).clone(),
@@ -165,7 +173,7 @@ impl Engine {
             kind,
             url,
             patterns: draft.events,
-            filter: None,
+            filter: draft.filter,
             profile: profile.name().to_owned(),
             description: draft.description,
             metadata: draft.metadata,
@@ -273,6 +281,10 @@ impl Engine {
                 .map_err(WebhookError::Header)?,
         }
         webhook.patterns = patch.events.unwrap_or(webhook.patterns);
+        if let Some(filter) = patch.filter {
+            filter.as_deref().map(Filter::compile).transpose()?;
+            webhook.filter = filter;
+        }
         webhook.description = patch.description.unwrap_or(webhook.description);
         webhook.metadata = patch.metadata.unwrap_or(webhook.metadata);
         webhook.timeout_ms = patch.timeout_ms.unwrap_or(webhook.timeout_ms);

@@ -39,6 +39,9 @@ pub enum Code {
     Validation,
     UnknownField,
     TooDeep,
+    UnknownEventType,
+    ArchivedEventType,
+    SchemaMismatch,
     BatchTooLarge,
     BadCursor,
     ReservedHeader,
@@ -70,6 +73,9 @@ impl Code {
             Self::Validation
             | Self::UnknownField
             | Self::TooDeep
+            | Self::UnknownEventType
+            | Self::ArchivedEventType
+            | Self::SchemaMismatch
             | Self::BatchTooLarge
             | Self::BadCursor
             | Self::ReservedHeader
@@ -274,7 +280,7 @@ impl Faults {
     }
 
     /// The error that tells them all. Its code is theirs when they agree, else `validation`.
-    pub(super) fn into_error(self) -> ApiError {
+    pub fn into_error(self) -> ApiError {
         let code = match self.codes.as_slice() {
             [first, rest @ ..] if rest.iter().all(|code| code == first) => *first,
             _ => Code::Validation,

@@ -145,6 +145,9 @@ async fn the_schemas_of_bodies_agree_with_what_is_read() {
         ("WebhookChange", "PATCH", webhook.clone()),
         ("DisablingInput", "POST", format!("{webhook}/disable")),
         ("RotationInput", "POST", format!("{webhook}/secret/rotate")),
+        ("EventTypeInput", "POST", "/v1/event-types".to_owned()),
+        ("EventTypeChange", "PATCH", "/v1/event-types/code.generated".to_owned()),
+        ("FilteredEventInput", "POST", "/v1/events".to_owned()),
         ("TenantInput", "POST", "/v1/tenants".to_owned()),
         ("KeyInput", "POST", "/v1/keys".to_owned()),
     ] {

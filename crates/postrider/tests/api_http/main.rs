@@ -5,7 +5,9 @@
 mod connections;
 mod docs;
 mod document;
+mod event_types;
 mod every_route;
+mod filters;
 mod hostile;
 mod isolation;
 mod listen;

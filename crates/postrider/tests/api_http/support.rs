@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use axum::Router;
 use postrider::clock::Clock;
-use postrider::engine::{Engine, EngineParts};
+use postrider::engine::{Engine, EngineParts, UnknownEventTypes};
 use postrider::http::limits::BODY_BYTES_MAX_DEFAULT;
 use postrider::http::limits::HttpLimits;
 use postrider::http::state::ServerState;
@@ -40,11 +40,17 @@ pub(crate) struct Server {
 pub(crate) struct Options {
     pub(crate) limits: HttpLimits,
     pub(crate) webhooks_per_tenant_max: usize,
+    /// Most of these tests are about other things than event types, so any will do.
+    pub(crate) unknown_event_types: UnknownEventTypes,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { limits: HttpLimits::default(), webhooks_per_tenant_max: 10_000 }
+        Self {
+            limits: HttpLimits::default(),
+            webhooks_per_tenant_max: 10_000,
+            unknown_event_types: UnknownEventTypes::Accept,
+        }
     }
 }
 
@@ -68,6 +74,7 @@ impl Server {
             public_url: "https://postrider.example".to_owned(),
             attempt_timeout: Duration::from_secs(15),
             webhooks_per_tenant_max: options.webhooks_per_tenant_max,
+            unknown_event_types: options.unknown_event_types,
             retention: Duration::from_hours(720),
             health: HealthPolicy::default(),
         })

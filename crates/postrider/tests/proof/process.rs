@@ -36,6 +36,7 @@ impl Process {
             .args(["serve", "--listen", &address.to_string(), "--data-dir"])
             .arg(data_dir)
             .args(["--allow-http", "--danger-allow-networks", "127.0.0.0/8"])
+            .args(["--unknown-event-types", "accept"])
             .args(flags)
             .env_clear()
             .env("POSTRIDER_ADMIN_KEY", ADMIN_KEY)

@@ -98,6 +98,7 @@ fn config(data_dir: &Path) -> Config {
         ("data_dir", data_dir.to_str().unwrap().to_owned()),
         ("allow_http", "true".to_owned()),
         ("danger_allow_networks", "127.0.0.0/8".to_owned()),
+        ("unknown_event_types", "accept".to_owned()),
     ]);
     let variables = [("POSTRIDER_ADMIN_KEY".into(), ADMIN_KEY.into())];
     Config::from_sources(&Sources::read(flags, variables).unwrap()).unwrap()

@@ -199,6 +199,7 @@ fn config(data: &Path, settings: &[(&'static str, &str)]) -> Config {
         ("danger_allow_networks", "127.0.0.0/8".to_owned()),
         ("allow_http", "true".to_owned()),
         ("drain_seconds", "5".to_owned()),
+        ("unknown_event_types", "accept".to_owned()),
     ]);
     flags.extend(settings.iter().map(|(name, value)| (*name, (*value).to_owned())));
     let variables = [(OsString::from("POSTRIDER_ADMIN_KEY"), OsString::from(KEY))];
