@@ -7,19 +7,21 @@ use std::time::Duration;
 
 use postrider::clock::Clock;
 use postrider::engine::{
-    DEFAULT_TENANT, Engine, EngineParts, NewEvent, RetryError, UnknownEventTypes, WantedState,
-    WebhookDraft, WebhookError, WebhookPatch,
+    DEFAULT_TENANT, Engine, EngineParts, EventTypeDraft, EventTypePatch, NewEvent, PublishError,
+    RetryError, UnknownEventTypes, WantedState, WebhookDraft, WebhookError, WebhookPatch,
 };
 use postrider::profile::{Profile, Profiles};
 use postrider::send::{Sender, SenderOptions, SystemResolver};
 use postrider_core::address::AddressPolicy;
+use postrider_core::catalogue::Validation;
 use postrider_core::delivery::DeliveryState;
 use postrider_core::event_type::Patterns;
 use postrider_core::health::HealthPolicy;
 use postrider_core::id::DeliveryKey;
+use postrider_core::matching::{Reason, Unmatched};
 use postrider_core::target::TargetPolicy;
 use postrider_signature::seal::{SealingKey, SealingKeys};
-use postrider_signature::{Secret, SigningProfile, Tolerance, verify};
+use postrider_signature::{NumberPolicy, Secret, SigningProfile, Tolerance, verify};
 use postrider_store::{MemoryStore, SqliteOptions, SqliteStore, Store};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
@@ -245,6 +247,122 @@ async fn a_repeated_id_answers_with_the_first_event() {
     assert_eq!(first.event.key, second.event.key);
     let other = NewEvent { data: b"{}".to_vec(), ..given };
     assert!(engine.publish(tenant, other).await.is_err());
+    engine.stop(Duration::from_secs(5)).await;
+}
+
+#[tokio::test]
+async fn a_body_made_later_keeps_to_what_its_type_said_when_it_was_accepted() {
+    let engine = start(Arc::new(MemoryStore::default()), Clock::system()).await;
+    let mut receiver = Receiver::start(vec![500, 500]).await;
+    let tenant = engine.tenant(DEFAULT_TENANT).unwrap().key;
+    let live = engine.create_webhook(tenant, draft(&receiver.url, None)).await.unwrap();
+    let large = NewEvent { data: br#"{"n":9007199254740993}"#.to_vec(), ..event() };
+    let name = &large.event_type;
+    let choose = async |numbers| {
+        let patch = EventTypePatch { large_integers: Some(numbers), ..EventTypePatch::default() };
+        engine.patch_event_type(tenant, name.clone(), patch).await.unwrap();
+    };
+    choose(NumberPolicy::Stringify).await;
+    let published = engine.publish(tenant, large.clone()).await.unwrap();
+    let body = |request: &str| request.split_once("\r\n\r\n").unwrap().1.to_owned();
+    assert!(body(&receiver.next().await).ends_with(r#"{"n":9007199254740993}}"#), "as published");
+
+    choose(NumberPolicy::Round).await;
+    let delivery = DeliveryKey { event: published.event.key, webhook: live.webhook.key };
+    let autonoma = WebhookPatch {
+        profile: Some("autonoma".to_owned()),
+        secret: Some("a-secret".to_owned()),
+        ..WebhookPatch::default()
+    };
+    engine.patch_webhook(tenant, live.webhook.key, autonoma).await.unwrap();
+    for _ in 0..2 {
+        while engine.retry(tenant, delivery).await.is_err() {
+            tokio::task::yield_now().await;
+        }
+        assert!(body(&receiver.next().await).ends_with(r#"{"n":"9007199254740993"}}"#));
+    }
+    until_state(&engine, delivery, DeliveryState::Succeeded).await;
+    engine.stop(Duration::from_secs(5)).await;
+}
+
+#[tokio::test]
+async fn filters_and_event_types_count_after_a_restart() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("postrider.db");
+    let open = || -> Arc<dyn Store> {
+        Arc::new(SqliteStore::open(&path, SqliteOptions::default()).unwrap())
+    };
+    let engine = start(open(), Clock::system()).await;
+    let tenant = engine.tenant(DEFAULT_TENANT).unwrap().key;
+    let filtered = WebhookDraft {
+        filter: Some("data.files > 5".to_owned()),
+        ..draft("http://127.0.0.1:9/", None)
+    };
+    engine.create_webhook(tenant, filtered).await.unwrap();
+    let paid = EventTypeDraft {
+        name: "invoice.paid".parse().unwrap(),
+        description: None,
+        schema: Some(r#"{"required":["amount"]}"#.to_owned()),
+        example: None,
+        validation: Validation::Reject,
+        large_integers: NumberPolicy::Refuse,
+    };
+    engine.create_event_type(tenant, paid).await.unwrap();
+    let small = engine.publish(tenant, event()).await.unwrap();
+    engine.stop(Duration::from_secs(5)).await;
+    drop(engine);
+
+    let engine = start(open(), Clock::system()).await;
+    let invoice = |data: &str| NewEvent {
+        event_type: "invoice.paid".parse().unwrap(),
+        data: data.as_bytes().to_vec(),
+        ..event()
+    };
+    let refused = engine.publish(tenant, invoice("{}")).await;
+    assert!(matches!(refused, Err(PublishError::Schema(_))), "{refused:?}");
+    assert_eq!(engine.publish(tenant, invoice(r#"{"amount":1}"#)).await.unwrap().matched, 0);
+    assert_eq!(engine.publish(tenant, event()).await.unwrap().matched, 0);
+    let large = NewEvent { data: br#"{"files":6}"#.to_vec(), ..event() };
+    assert_eq!(engine.publish(tenant, large).await.unwrap().matched, 1);
+    let matching = engine.store().matching(small.event.matching).await.unwrap().unwrap();
+    let Unmatched::Named(named) = &matching.unmatched else { panic!("{matching:?}") };
+    let filter = Some("data.files > 5".into());
+    assert_eq!(named[0].1, Reason::FilterSaidNo { filter });
+    engine.stop(Duration::from_secs(5)).await;
+}
+
+#[tokio::test]
+async fn whether_a_webhook_wants_a_past_event_goes_by_what_it_says_now() {
+    let engine = start(Arc::new(MemoryStore::default()), Clock::system()).await;
+    let tenant = engine.tenant(DEFAULT_TENANT).unwrap().key;
+    let published = engine.publish(tenant, event()).await.unwrap();
+    // an id and data that look like the frame around the data
+    let framed = NewEvent {
+        id: Some("data".to_owned()),
+        data: br#"{"s":",\"data\":1}","files":3}"#.to_vec(),
+        ..event()
+    };
+    let framed = engine.publish(tenant, framed).await.unwrap();
+    let wants = async |events: &str, filter: Option<&str>| {
+        let draft = WebhookDraft {
+            events: Patterns::parse(&[events]).unwrap(),
+            filter: filter.map(str::to_owned),
+            ..draft("http://127.0.0.1:9/", None)
+        };
+        let live = engine.create_webhook(tenant, draft).await.unwrap();
+        let answers = [&published, &framed].map(|past| engine.wants(&live, &past.event));
+        assert_eq!(answers[0], answers[1]);
+        answers[0].clone()
+    };
+    assert_eq!(wants("code.*", None).await, Ok(()));
+    assert_eq!(wants("other", None).await, Err(Reason::TypeNotWanted));
+    assert_eq!(wants("*", Some("data.files == 3")).await, Ok(()));
+    let filter = || Some("data.files == 4".into());
+    let said_no = Reason::FilterSaidNo { filter: filter() };
+    assert_eq!(wants("*", Some("data.files == 4")).await, Err(said_no));
+    let error = Some("there is no m in it".into());
+    let failed = Reason::FilterFailed { filter: Some("data.m".into()), error };
+    assert_eq!(wants("*", Some("data.m")).await, Err(failed));
     engine.stop(Duration::from_secs(5)).await;
 }
 

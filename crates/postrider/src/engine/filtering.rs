@@ -64,7 +64,7 @@ pub fn subject_of(event: &Event) -> Subject {
 }
 
 /// The member `data` of the verbatim body.
-fn data_of(event: &Event) -> &[u8] {
+pub(super) fn data_of(event: &Event) -> &[u8] {
     let body = &event.bodies.verbatim[..];
     let at = body.windows(DATA_MEMBER.len()).position(|window| window == DATA_MEMBER);
     let data = at.and_then(|at| body.get(at + DATA_MEMBER.len()..)).unwrap_or_default();

@@ -14,6 +14,7 @@ use sha2::{Digest, Sha256};
 
 use super::Engine;
 use super::event_types::UnknownEventTypes;
+use super::filtering::data_of;
 use super::registry::Fanout;
 use crate::schema::SchemaFault;
 
@@ -75,7 +76,11 @@ impl Engine {
         if new.id.as_ref().is_some_and(|id| !is_valid_id(id)) {
             return Err(PublishError::InvalidId);
         }
-        let Terms { numbers, warnings } = self.terms(tenant, &new)?;
+        let Terms { numbers, warnings } = match self.terms(tenant, &new) {
+            Ok(terms) => terms,
+            // what was accepted stays accepted, whatever became of its type since
+            Err(refused) => return self.earlier(tenant, &new).await?.ok_or(refused),
+        };
         let accept = self.accept(tenant, &new, numbers)?;
         let (event, matched) = (accept.event.clone(), accept.matching.matched.len());
         let answer = self.inner.commits.accept(accept).map_err(|_| PublishError::Busy)?;
@@ -88,6 +93,25 @@ impl Engine {
             }
             Accepted::IdConflict => Err(PublishError::IdConflict),
         }
+    }
+
+    /// The event that was accepted with this id and content before.
+    async fn earlier(
+        &self,
+        tenant: TenantKey,
+        new: &NewEvent,
+    ) -> Result<Option<Published>, StoreError> {
+        let Some(id) = &new.id else { return Ok(None) };
+        let first = self.store().event(tenant, id).await?.filter(|first| {
+            first.given_id.as_deref() == Some(id)
+                && first.event_type == new.event_type
+                && new.occurred_at.is_none_or(|time| time == first.occurred_at)
+                && data_of(first) == new.data
+        });
+        let Some(event) = first else { return Ok(None) };
+        let matching = self.store().matching(event.matching).await?;
+        let matched = matching.map_or(0, |matching| matching.matched.len());
+        Ok(Some(Published { event, matched, is_repeat: true, warnings: Vec::new() }))
     }
 
     /// What the tenant's catalogue says about an event.

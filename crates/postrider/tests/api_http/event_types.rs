@@ -190,6 +190,18 @@ async fn nothing_of_an_archived_type_is_published() {
 }
 
 #[tokio::test]
+async fn a_repeat_is_answered_whatever_became_of_its_type() {
+    let server = strict().await;
+    let body = |data: u32| format!(r#"{{"type":"code.merged","data":{data},"id":"mine"}}"#);
+    assert_eq!(server.call("POST", "/v1/events", &body(1)).await.status, 202);
+    server.call("POST", "/v1/event-types/code.merged/archive", "").await;
+    let repeat = server.call("POST", "/v1/events", &body(1)).await;
+    assert_eq!((repeat.status, &repeat.json()["id"]), (200, &json!("mine")), "{repeat:?}");
+    let other = server.call("POST", "/v1/events", &body(2)).await;
+    refused(&other, 422, "archived_event_type", &["/type"]);
+}
+
+#[tokio::test]
 async fn event_types_are_paged_by_name_to_their_end() {
     let server = strict().await;
     for name in ["a.z", "zz", "Abc", "m-1"] {
