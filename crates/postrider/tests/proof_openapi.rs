@@ -39,6 +39,7 @@ impl Seeds {
         let event = server.publish("code.generated", r#"{"files":3}"#);
         let delivery = text(&server.delivery(&event, 1)["id"]);
         made("/v1/tenants", &json!({ "name": "leaving" }));
+        made("/v1/event-types", &json!({ "name": "own.type" }));
         let key = text(&made("/v1/keys", &json!({ "scope": "read" }))["id"]);
         Self(vec![
             ("/v1/webhooks/", "id", kept.clone()),
@@ -47,6 +48,7 @@ impl Seeds {
             ("/v1/keys/", "id", key),
             ("/v1/tenants/", "name", "leaving".to_owned()),
             ("/v1/listen/", "webhook_id", kept),
+            ("/v1/event-types/", "name", "own.type".to_owned()),
             ("DELETE /v1/webhooks/", "id", webhook()),
         ])
     }
