@@ -6,24 +6,21 @@
 #[allow(dead_code, reason = "each proof needs a part of what they share")]
 mod proof;
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::collections::HashSet;
 use std::time::Instant;
 
-use postrider_core::delivery::{Attempt, AttemptResult, ErrorClass, Happening, HistoryEntry};
+use postrider_core::delivery::{Attempt, AttemptResult, ErrorClass};
 use proof::client::Line;
+use proof::load::{Load, attempts};
 use proof::receiver::Receiver;
 use proof::server::Server;
 use serde_json::{Value, json};
-use tokio::task::JoinSet;
 
-const DISABLINGS: usize = 300;
-const DELETIONS: usize = 60;
-const PUBLISHERS: usize = 3;
+/// With what `proof_toggles` changes, 2,000 toggles.
+const DISABLINGS: usize = 600;
+const DELETIONS: usize = 200;
 /// Few enough for a queue to build up, so that there is always an attempt to be made.
 const CONCURRENCY: usize = 4;
-/// Events in one request.
-const BATCH: usize = 4;
 
 /// Time, on the server's clock and on the receiver's, during which no attempt may start.
 struct Forbidden {
@@ -33,54 +30,8 @@ struct Forbidden {
     until: Instant,
 }
 
-/// Publishers that publish until they are stopped.
-struct Load {
-    is_over: Arc<AtomicBool>,
-    publishers: JoinSet<usize>,
-}
-
-impl Load {
-    fn start(server: &Server) -> Self {
-        let is_over = Arc::new(AtomicBool::new(false));
-        let mut publishers = JoinSet::new();
-        for _ in 0..PUBLISHERS {
-            let (address, is_over) = (server.api.address, is_over.clone());
-            publishers.spawn(async move {
-                let event = json!({"type": "proof.published", "data": "x"});
-                let batch = Value::from(vec![event; BATCH]).to_string();
-                let mut line = Line::open(address).await.unwrap();
-                let mut published = 0;
-                while !is_over.load(Ordering::SeqCst) {
-                    let answer = line.call("POST", "/v1/events", &batch).await.unwrap();
-                    assert_eq!(answer.status, 202, "{}", answer.text);
-                    published += BATCH;
-                }
-                published
-            });
-        }
-        Self { is_over, publishers }
-    }
-
-    /// How many events were published.
-    async fn stop(self) -> usize {
-        self.is_over.store(true, Ordering::SeqCst);
-        self.publishers.join_all().await.into_iter().sum()
-    }
-}
-
 fn webhook(receiver: &Receiver) -> Value {
     json!({"url": receiver.url(), "events": ["proof.*"], "concurrency": CONCURRENCY})
-}
-
-fn attempts(history: &[HistoryEntry]) -> Vec<&Attempt> {
-    let attempt = |entry: &'_ HistoryEntry| matches!(entry.what, Happening::Attempt(_));
-    let attempts = history.iter().filter(|entry| attempt(entry));
-    attempts
-        .map(|entry| match &entry.what {
-            Happening::Attempt(attempt) => &**attempt,
-            Happening::Cancelled { .. } | Happening::RetryRequested { .. } => unreachable!(),
-        })
-        .collect()
 }
 
 /// Attempts that started in forbidden time; the moments themselves, to the millisecond, are free.
@@ -97,6 +48,14 @@ fn stragglers_max(receiver: &Receiver, forbidden: &[Forbidden]) -> usize {
         requests.iter().filter(|request| is_in(request.at)).count()
     };
     forbidden.iter().map(came_in).max().unwrap_or(0)
+}
+
+/// The ids of events that came more than once.
+fn made_again(receiver: &Receiver) -> Vec<String> {
+    let mut seen = HashSet::new();
+    let requests = receiver.requests();
+    let again = requests.iter().filter(|request| !seen.insert(request.id()));
+    again.map(|request| request.id().to_owned()).collect()
 }
 
 fn faults(attempts: &[&Attempt]) -> usize {
@@ -145,6 +104,7 @@ async fn a_disabled_webhook_gets_no_attempt_that_starts_after_the_acknowledgemen
     assert_eq!(trespassing(&attempts, &forbidden), 0, "attempts of a disabled webhook");
     assert!(stragglers <= CONCURRENCY, "more than can have been under way");
     assert_eq!(faults(&attempts), 0);
+    assert_eq!(made_again(&receiver), Vec::<String>::new(), "deliveries that were made twice");
     assert_eq!(attempts.len(), receiver.count(), "each delivery took one attempt");
     assert!(attempts.len() > DISABLINGS, "something happened");
     server.stop().await;

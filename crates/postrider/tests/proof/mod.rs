@@ -4,6 +4,7 @@
 //! All of it speaks HTTP by hand over sockets, so that no library smooths over what is proved.
 
 pub(crate) mod client;
+pub(crate) mod load;
 pub(crate) mod process;
 pub(crate) mod receiver;
 pub(crate) mod server;
