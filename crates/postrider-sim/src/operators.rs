@@ -119,20 +119,29 @@ impl World {
             return;
         }
         if self.random.percent(40) {
-            self.ask_retry();
+            let count = self.random.pick(&[1, 1, 1, 10]);
+            (0..count).for_each(|_| self.ask_retry());
             return;
         }
-        let webhooks: Vec<WebhookKey> = self.moods.keys().copied().collect();
-        let webhook = self.random.pick(&webhooks);
+        let mut webhooks: Vec<WebhookKey> = self.moods.keys().copied().collect();
+        if !self.random.once_in(10) {
+            webhooks = vec![self.random.pick(&webhooks)];
+        }
         let wish = match self.random.below(20) {
             0..=3 => Wish::Disable,
             4..=6 => Wish::DisableAndCancel,
             7..=11 => Wish::Enable,
-            12 => Wish::Delete,
-            13..=14 => Wish::Rotate,
+            12 if webhooks.len() == 1 => Wish::Delete,
+            12..=14 => Wish::Rotate,
             15..=16 => Wish::Move,
             _ => Wish::Tune,
         };
+        for webhook in webhooks {
+            self.wish(webhook, wish);
+        }
+    }
+
+    fn wish(&mut self, webhook: WebhookKey, wish: Wish) {
         let asked = self.tick();
         if wish == Wish::DisableAndCancel && self.random.percent(50) {
             // Somebody who only wants to be rid of what is pending.
