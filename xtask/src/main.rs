@@ -4,6 +4,7 @@
 
 mod environment;
 mod program;
+mod sim;
 mod tally;
 mod test;
 
@@ -15,6 +16,9 @@ use anyhow::Context as _;
 const USAGE: &str = "\
 usage: cargo xtask test [FILTER]   install what the tests need, then run every check and test;
                                    with FILTER only the tests whose names contain it
+       cargo xtask sim [--seeds N] [--seed S]
+                                   play the simulator's seeds and see that it finds mistakes made
+                                   on purpose; with --seed alone replay that one, step by step
        cargo xtask prepare         install what the tests need, and no more";
 
 fn main() -> ExitCode {
@@ -22,6 +26,7 @@ fn main() -> ExitCode {
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let done = match arguments[..] {
         ["prepare"] => repository().and_then(|root| environment::prepare(&root)).map(|()| true),
+        ["sim", ref rest @ ..] => repository().and_then(|root| sim::run(&root, rest)),
         ["test"] => repository().and_then(|root| test::run(&root, None)),
         ["test", filter] if !filter.starts_with('-') => {
             repository().and_then(|root| test::run(&root, Some(filter)))

@@ -151,6 +151,20 @@ fn the_core_and_the_signatures_reach_nothing_of_the_outside() {
     }
 }
 
+/// The mistakes on purpose are for the simulator's blindness check alone.
+#[test]
+fn the_server_can_make_no_mistakes_on_purpose() {
+    let features = cargo_tree(&["--package", "postrider", "--edges", "features"]);
+    let found: Vec<_> = features.iter().filter(|line| line.contains("mutations")).collect();
+    assert!(found.is_empty(), "{found:?}");
+    for member in ["postrider", "postrider-core", "postrider-store", "postrider-sim"] {
+        let manifest = read(&format!("crates/{member}/Cargo.toml"));
+        let names = |line: &&str| line.contains("mutations") && !line.starts_with("mutations = ");
+        let others: Vec<&str> = manifest.lines().filter(names).collect();
+        assert!(others.is_empty(), "{member} enables mistakes: {others:?}");
+    }
+}
+
 #[test]
 fn only_the_store_knows_sql() {
     for member in ["postrider", "postrider-core", "postrider-signature"] {
@@ -166,6 +180,7 @@ fn the_crates_know_each_other_only_as_designed() {
         ("postrider-signature", &[][..]),
         ("postrider-core", &["postrider-signature"]),
         ("postrider-store", &["postrider-core", "postrider-signature"]),
+        ("postrider-sim", &["postrider-core", "postrider-signature", "postrider-store"]),
     ] {
         let ours = |name: &&String| name.starts_with("postrider") && *name != package;
         let found: Vec<String> = tree(package, "normal").iter().filter(ours).cloned().collect();

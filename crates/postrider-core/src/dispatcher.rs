@@ -8,13 +8,12 @@
 //! it ends; its outcome is recorded; only when that is durable may the next attempt be thought of.
 
 mod conversation;
+mod outcome;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use crate::delivery::{
-    AttemptResult, CancelReason, Happening, Mode, Standing, Trigger, Verdict, Waiting,
-};
+use crate::delivery::{AttemptResult, CancelReason, Happening, Standing};
 use crate::event::Event;
 use crate::id::{DeliveryKey, UnixMs, WebhookKey};
 use crate::lane::{Gate, Lane, LaneSettings, Ready, Room};
@@ -76,7 +75,9 @@ impl Dispatcher {
             Input::LoadFailed { webhook } => {
                 if let Some(lane) = self.lanes.get_mut(&webhook) {
                     let room = lane.fail_load(now);
-                    self.take_back(room);
+                    if !mutated!("a failed load's room is kept") {
+                        self.take_back(room);
+                    }
                 }
                 self.turn(now, webhook);
                 self.serve_waiting(now);
@@ -115,6 +116,16 @@ impl Dispatcher {
     /// Bytes of the bodies of what is in memory; a body counts once for each delivery.
     pub fn held_bytes(&self) -> usize {
         self.held_bytes
+    }
+
+    /// Deliveries that memory is kept free for: pages that were asked for.
+    pub fn promised(&self) -> usize {
+        self.promised.deliveries
+    }
+
+    /// Whether anything of a webhook is in hand or known to wait.
+    pub fn has_lane(&self, webhook: WebhookKey) -> bool {
+        self.lanes.contains_key(&webhook)
     }
 
     /// Nothing under way, and every outcome durable.
@@ -179,7 +190,9 @@ impl Dispatcher {
             return;
         }
         let lane = self.lanes.entry(webhook).or_insert_with(|| Lane::new(settings.clone()));
-        lane.gate = settings.gate;
+        if !(mutated!("a pause is not heard") && settings.gate == Gate::Paused) {
+            lane.gate = settings.gate;
+        }
         lane.settings = settings;
         if lane.gate != Gate::Open {
             self.unload(webhook);
@@ -225,14 +238,20 @@ impl Dispatcher {
             return;
         };
         lane.settling.insert(delivery.event);
-        self.in_flight -= 1;
+        if !(mutated!("a gone receiver's slot is kept") && ended.attempt.result.is_gone()) {
+            self.in_flight -= 1;
+        }
         self.settling += 1;
         self.held -= 1;
         self.held_bytes -= ready.event.bodies.size_bytes();
 
         lane.adapt(matches!(ended.attempt.result, AttemptResult::Answered(_)));
         let is_gone = ended.attempt.result.is_gone();
-        let standing = standing_after(&ready.waiting, &lane.settings, lane.gate, &ended);
+        let standing = outcome::standing_after(&ready.waiting, &lane.settings, lane.gate, &ended);
+        if mutated!("settled before it is durable") {
+            lane.settling.remove(&delivery.event);
+            standing.due().into_iter().for_each(|due| lane.note_stored(due));
+        }
         self.effects.push_back(Effect::Record {
             delivery,
             event: ready.event,
@@ -316,7 +335,9 @@ impl Dispatcher {
             return;
         };
         while lane.may_start(now) {
-            if self.in_flight >= self.limits.in_flight_max {
+            if self.in_flight >= self.limits.in_flight_max
+                && !mutated!("the node's slots are not bounded")
+            {
                 if !std::mem::replace(&mut lane.awaits_slot, true) {
                     self.awaiting_slot.push_back(webhook);
                 }
@@ -355,7 +376,7 @@ impl Dispatcher {
                 self.promised.bytes += room.bytes;
                 self.effects.push_back(Effect::Load {
                     webhook,
-                    until: now,
+                    until: if mutated!("due a second early") { now + 1_000 } else { now },
                     limit: room.deliveries,
                     bytes_max: room.bytes,
                     except,
@@ -444,42 +465,7 @@ impl Dispatcher {
         }
         lane.begin_cancelling();
         let in_hand = lane.in_flight.keys().copied().chain(lane.settling.iter().copied());
-        self.effects.push_back(Effect::Cancel { webhook, reason, except: in_hand.collect() });
-    }
-}
-
-/// What an attempt leads to: the schedule's next, an end, or — when the lane closed meanwhile —
-/// the end instead of another try.
-fn standing_after(
-    waiting: &Waiting,
-    settings: &LaneSettings,
-    gate: Gate,
-    ended: &Ended,
-) -> Standing {
-    let result = &ended.attempt.result;
-    let verdict = if result.is_success() {
-        Verdict::Success
-    } else if result.is_gone() {
-        Verdict::Permanent
-    } else {
-        let retry_at = match waiting.mode {
-            Mode::Manual { .. } => None,
-            Mode::Scheduled => settings.schedule.next_attempt(
-                waiting.after_attempt().scheduled as usize,
-                ended.ended_at,
-                ended.random,
-                ended.retry_after,
-            ),
-        };
-        Verdict::Failure { ended_at: ended.ended_at, retry_at }
-    };
-    let standing = Standing::Pending(*waiting);
-    let after =
-        standing.after(Trigger::Attempted(verdict)).expect("a pending delivery can be attempted");
-    match gate {
-        Gate::Closed(_) if !after.state().is_final() => {
-            after.after(Trigger::Cancelled).expect("a pending delivery can be cancelled")
-        }
-        _ => after,
+        let except = in_hand.filter(|_| !mutated!("what is in flight is cancelled")).collect();
+        self.effects.push_back(Effect::Cancel { webhook, reason, except });
     }
 }

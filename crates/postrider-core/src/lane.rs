@@ -164,6 +164,9 @@ impl Lane {
     /// Whether a newly accepted delivery is in hand already: a page that was read between its
     /// commit and now has brought it.
     pub(crate) fn has_in_hand(&self, event: EventKey) -> bool {
+        if mutated!("an accepted delivery is taken twice") {
+            return false;
+        }
         self.settling.contains(&event)
             // most are newer than any page, and `holds` is slow
             || (self.newest_loaded >= Some(event) && self.holds(event))
@@ -192,7 +195,9 @@ impl Lane {
 
     /// A delivery's new standing is durable; a page asked for before may show the old one.
     pub(crate) fn note_changed(&mut self, event: EventKey) {
-        if let Load::Running { changed, .. } = &mut self.load {
+        if let Load::Running { changed, .. } = &mut self.load
+            && !mutated!("a page may be older than what changed")
+        {
             changed.push(event);
         }
     }
@@ -200,6 +205,7 @@ impl Lane {
     /// Whether the rate allows a start within this millisecond.
     fn rate_allows(&self, now: UnixMs) -> bool {
         self.rate_free_at_us < now.saturating_add(1).saturating_mul(1_000)
+            || mutated!("rates are ignored")
     }
 
     /// Between two starts, where there is a rate.
@@ -209,6 +215,9 @@ impl Lane {
 
     /// Brings the waits that are moments long by nature to where the clock is now.
     pub(crate) fn clock_went_back(&mut self, now: UnixMs) {
+        if mutated!("a rate waits for a clock that went back") {
+            return;
+        }
         let gap_us = self.rate_gap_us().unwrap_or_default();
         let free_at_most = now.saturating_mul(1_000).saturating_add(gap_us);
         self.rate_free_at_us = self.rate_free_at_us.min(free_at_most);
@@ -220,6 +229,9 @@ impl Lane {
     /// How many due deliveries the lane may hold: fewer when its receiver doesn't answer or is
     /// slow by its own wish, so that such lanes can't fill the memory that all share.
     pub(crate) fn ready_max(&self, ready_max: usize) -> usize {
+        if mutated!("a lane's memory is not bounded") {
+            return usize::MAX;
+        }
         let by_allowance = usize::from(self.allowance) * READY_PER_ATTEMPT;
         let by_rate = self.settings.rate_per_s.map_or(usize::MAX, |rate| rate.max(1) as usize);
         ready_max.min(by_allowance).min(by_rate)
@@ -234,9 +246,20 @@ impl Lane {
     pub(crate) fn may_start(&self, now: UnixMs) -> bool {
         self.is_open()
             && !self.ready.is_empty()
-            && self.in_flight.len()
-                < usize::from(self.allowance.min(self.settings.concurrency.max(1)))
+            && self.in_flight.len() < usize::from(self.attempts_max())
             && self.rate_allows(now)
+    }
+
+    /// Attempts that may be in flight now.
+    fn attempts_max(&self) -> u16 {
+        let concurrency = self.settings.concurrency.max(1);
+        if mutated!("the allowance is ignored") {
+            return concurrency;
+        }
+        if mutated!("concurrency is ignored") {
+            return u16::MAX;
+        }
+        self.allowance.min(concurrency)
     }
 
     /// Takes the next delivery into flight.
@@ -264,6 +287,9 @@ impl Lane {
     /// Begins a load of at most `room`; what it must leave out.
     pub(crate) fn begin_load(&mut self, room: Room) -> Vec<EventKey> {
         self.load = Load::Running { noted: None, changed: Vec::new(), is_void: false, room };
+        if mutated!("what is in hand is loaded again") {
+            return Vec::new();
+        }
         let ready = self.ready.iter().map(|ready| ready.event.key);
         ready.chain(self.in_flight.keys().copied()).chain(self.settling.iter().copied()).collect()
     }
@@ -272,13 +298,14 @@ impl Lane {
     pub(crate) fn begin_cancelling(&mut self) {
         self.cancelling = Cancelling::Running;
         if let Load::Running { is_void, .. } = &mut self.load {
-            *is_void = true;
+            *is_void = !mutated!("a void page counts");
         }
     }
 
     /// A part was cancelled. Whether nothing has become pending since it was asked for.
     pub(crate) fn end_cancelling(&mut self) -> bool {
-        std::mem::replace(&mut self.cancelling, Cancelling::No) == Cancelling::Running
+        let was = std::mem::replace(&mut self.cancelling, Cancelling::No);
+        was == Cancelling::Running || mutated!("what comes while cancelling is forgotten")
     }
 
     pub(crate) fn is_cancelling(&self) -> bool {
@@ -299,6 +326,7 @@ impl Lane {
             return (Vec::new(), Room::default());
         };
         let first_void = if is_void { page.first().map(|ready| ready.waiting.due) } else { None };
+        let next_due = next_due.filter(|_| !mutated!("what lies beyond a page is forgotten"));
         self.stored_due = [next_due, noted, first_void].into_iter().flatten().min();
         if is_void {
             return (Vec::new(), room);
@@ -361,6 +389,9 @@ impl Lane {
             (Load::Idle, Some(due)) => (self.ready.len() <= self.ready_low(limits)).then_some(due),
             (Load::NotBefore(time), Some(due)) => Some(due.max(*time)),
         };
+        if mutated!("a rate's wake is lost") {
+            return [rate, load].into_iter().flatten().min().filter(|&time| time > now);
+        }
         [rate, load].into_iter().flatten().filter(|&time| time > now).min()
     }
 }

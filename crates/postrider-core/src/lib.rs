@@ -5,6 +5,9 @@
 //! runtime. Times and random numbers come in as arguments, decisions go out as values. The
 //! crate's `clippy.toml` holds it to that.
 
+#[macro_use]
+pub mod mutation;
+
 pub mod address;
 pub mod catalogue;
 pub mod delivery;

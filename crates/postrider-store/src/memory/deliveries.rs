@@ -2,8 +2,11 @@
 
 use std::sync::Arc;
 
-use postrider_core::delivery::{AlreadyFinal, Happening, HistoryEntry, Standing, Trigger};
+use postrider_core::delivery::{
+    AlreadyFinal, DeliveryState, Happening, HistoryEntry, Standing, Trigger,
+};
 use postrider_core::id::{DeliveryKey, HistoryKey, WebhookKey};
+use postrider_core::mutated;
 
 use super::state::State;
 use crate::error::StoreError;
@@ -25,6 +28,9 @@ impl State {
         }
         let was_final = before.is_some_and(|before| before.state().is_final());
         match (was_final, standing.state().is_final()) {
+            (false, true)
+                if mutated!("cancelled ones are not counted")
+                    && standing.state() == DeliveryState::Cancelled => {}
             (false, true) => self.counts.deliveries_finished += 1,
             (true, false) => self.counts.deliveries_finished -= 1,
             _ => {}
@@ -40,7 +46,8 @@ impl State {
         let DeliveryKey { event, webhook } = record.entry.delivery;
         let stands = self.pending.get(&(webhook, record.was.due, event));
         if stands != Some(&record.was) {
-            let is_repeat = self.history.contains_key(&record.entry.key);
+            let is_repeat = self.history.contains_key(&record.entry.key)
+                && !mutated!("a repeated outcome is refused");
             return if is_repeat { Recorded::Done } else { Recorded::NotPending };
         }
         self.happen(record.entry);
@@ -51,7 +58,9 @@ impl State {
         let mut page = DuePage::default();
         let mut bytes = 0_usize;
         for (&(webhook, due, key), &waiting) in &self.pending {
-            if webhook != query.webhook || query.except.contains(&key) {
+            let is_excepted =
+                query.except.contains(&key) && !mutated!("the list of exceptions is ignored");
+            if webhook != query.webhook || is_excepted {
                 continue;
             }
             if due > query.until || page.deliveries.len() == query.limit {

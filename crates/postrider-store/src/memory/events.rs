@@ -5,6 +5,7 @@ use std::sync::Arc;
 use postrider_core::delivery::Standing;
 use postrider_core::event::Event;
 use postrider_core::id::{DeliveryKey, EventKey, Key, TenantKey};
+use postrider_core::mutated;
 
 use super::state::State;
 use crate::bucket::Buckets;
@@ -13,7 +14,9 @@ use crate::records::{Accept, Accepted};
 impl State {
     pub(super) fn accept(&mut self, buckets: Buckets, accept: Accept) -> Accepted {
         let event = accept.event;
-        if let Some(given) = &event.given_id {
+        if let Some(given) = &event.given_id
+            && !mutated!("a given id is not known again")
+        {
             let name = (event.tenant, given.clone());
             match self.given_ids.get(&name) {
                 Some(&(first, fingerprint)) if fingerprint == accept.fingerprint => {

@@ -246,15 +246,23 @@ impl Engine {
         self.inner.metrics.committed(done.accepts.len() + done.records.len());
         let mut inputs = Vec::with_capacity(done.accepts.len() + done.records.len());
         for accepted in done.accepts {
-            if accepted.result == Ok(Accepted::New) {
-                let event = &accepted.accept.event;
-                self.inner.metrics.accepted();
-                self.inner.statistics.accepted(event.accepted_at(), event.tenant);
-                let matched = accepted.accept.matching.matched.iter();
-                inputs.extend(matched.filter_map(|key| {
-                    let settings = self.inner.registry.get(*key)?.lane.clone();
-                    Some(Input::Accepted { settings, event: event.clone() })
-                }));
+            let event = &accepted.accept.event;
+            let matched = accepted.accept.matching.matched.iter();
+            let lanes = matched.filter_map(|key| Some(self.inner.registry.get(*key)?.lane.clone()));
+            match accepted.result {
+                Ok(Accepted::New) => {
+                    self.inner.metrics.accepted();
+                    self.inner.statistics.accepted(event.accepted_at(), event.tenant);
+                    inputs.extend(
+                        lanes.map(|settings| Input::Accepted { settings, event: event.clone() }),
+                    );
+                }
+                // It may have taken effect all the same, and nobody else would tell: let them look.
+                Err(_) => {
+                    let due = event.accepted_at();
+                    inputs.extend(lanes.map(|settings| Input::Found { settings, due }));
+                }
+                Ok(Accepted::Repeat { .. } | Accepted::IdConflict) => {}
             }
             // A publisher that hung up doesn't want to know; its event is safe all the same.
             let _ = accepted.reply.send(accepted.result);
