@@ -30,7 +30,7 @@ use postrider_signature::seal::{SealingKey, SealingKeys};
 use postrider_store::{
     AccessStore, ApiKey, Backlog, Batch, Cancelling, Committed, Counts, DeliveryStanding,
     DeliveryStore, DuePage, DueQuery, EventStore, HealthStore, LaneStart, MaintenanceStore,
-    MemoryStore, RetryRequest, Statistics, StoreError, Swept, Tenant, WebhookStore,
+    MemoryStore, RetryRequest, Statistics, StoreError, Swept, Tenant, TenantEnding, WebhookStore,
 };
 
 /// Nobody listens there: every attempt ends at once.
@@ -100,16 +100,8 @@ async fn start(store: &Arc<LosesAnswers>) -> (Engine, WebhookKey) {
     });
     let engine = engine.await.unwrap();
     let draft = WebhookDraft {
-        url: NOBODY.to_owned(),
-        events: Patterns::all(),
-        secret: None,
-        profile: None,
-        description: None,
-        headers: Vec::new(),
-        timeout_ms: None,
-        concurrency: None,
-        rate_per_s: None,
         schedule: Some(RetrySchedule::list(&[0, 0], Jitter::None).unwrap()),
+        ..WebhookDraft::new(NOBODY.to_owned(), Patterns::all())
     };
     let tenant = engine.tenant(DEFAULT_TENANT).unwrap().key;
     let live = engine.create_webhook(tenant, draft).await.unwrap();
@@ -212,6 +204,7 @@ passed_on! {
     AccessStore {
         insert_tenant(tenant: Tenant) -> ();
         tenants() -> Vec<Tenant>;
+        delete_tenant(ending: TenantEnding) -> bool;
         insert_api_key(key: ApiKey) -> ();
         api_keys() -> Vec<ApiKey>;
         revoke_api_key(key: ApiKeyKey, at: UnixMs) -> bool;
