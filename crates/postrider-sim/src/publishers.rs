@@ -6,7 +6,8 @@ use bytes::Bytes;
 use postrider_core::event::{Bodies, Event, Fingerprint};
 use postrider_core::event_type::EventType;
 use postrider_core::id::{EventKey, Key as _, TenantKey};
-use postrider_core::matching::{Matching, match_webhooks};
+use postrider_core::matching::{Matching, Verdict, match_webhooks};
+use postrider_signature::NumberPolicy;
 use postrider_store::Accept;
 
 use crate::checker::{Answer, Moment, Publish, digest};
@@ -105,6 +106,7 @@ impl World {
             event_type,
             occurred_at: key.made_at(),
             bodies: Bodies { verbatim: request.body.clone(), ecma: None, jcs: None },
+            numbers: NumberPolicy::Refuse,
             matching: matching.key,
         };
         self.note(format_args!("publish {} for {:?}", event.id(), matching.matched));
@@ -131,7 +133,7 @@ impl World {
         let everybody = crate::mutated!("matched across tenants");
         let webhooks = process.registry.values().map(|live| &live.webhook);
         let own = webhooks.filter(|webhook| webhook.tenant == tenant || everybody);
-        let matching = Arc::new(match_webhooks(key, event_type, own));
+        let matching = Arc::new(match_webhooks(key, event_type, own, |_| Verdict::Yes));
         process.fanouts.insert(name, matching.clone());
         matching
     }
