@@ -197,7 +197,7 @@ impl Inbox {
         event: &Event,
         handler: impl AsyncFnOnce(&Event, &Lease) -> Result<u16, E>,
     ) -> Result<Answer, StoreError> {
-        let entry = NewEntry { id: &event.id, body: &event.body, order_key: None };
+        let entry = NewEntry::of(event, None);
         let claimed = self.store.claim(&self.scope, &entry, self.settings.lease, now_ms()).await?;
         let claim = match claimed {
             Claimed::Claimed(claim) => claim,
@@ -224,7 +224,7 @@ impl Inbox {
         event: &Event,
         order_key: Option<&str>,
     ) -> Result<Answer, StoreError> {
-        let entry = NewEntry { id: &event.id, body: &event.body, order_key };
+        let entry = NewEntry::of(event, order_key);
         let accepted = self.store.accept(&self.scope, &entry, now_ms()).await?;
         Ok(Answer::of_accepted(accepted))
     }

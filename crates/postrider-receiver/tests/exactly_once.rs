@@ -193,7 +193,12 @@ async fn on_redis_an_event_never_has_two_valid_tokens_and_is_done_in_the_end() {
                 let mut done = BTreeSet::new();
                 while done.len() < EVENTS {
                     let id = format!("evt_{}", random.below(EVENTS));
-                    let entry = NewEntry { id: &id, body: id.as_bytes(), order_key: None };
+                    let entry = NewEntry {
+                        id: &id,
+                        body: id.as_bytes(),
+                        order_key: None,
+                        signed_at_seconds: None,
+                    };
                     let claim = match store.claim(&scope(), &entry, LEASE, now_ms()).await.unwrap()
                     {
                         Claimed::Claimed(claim) => claim,

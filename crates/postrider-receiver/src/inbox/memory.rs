@@ -46,10 +46,11 @@ struct Row {
     state: State,
     attempt: u32,
     changed_at: UnixMs,
-    /// In the order of accepting. Queued only, as the two below.
+    /// In the order of accepting. Queued only, as the three below.
     place: u64,
     order_key: Option<String>,
     body: Option<Vec<u8>>,
+    signed_at_seconds: Option<i64>,
 }
 
 #[derive(Debug)]
@@ -87,6 +88,7 @@ impl Row {
             place: 0,
             order_key: entry.order_key.map(str::to_owned),
             body: None,
+            signed_at_seconds: entry.signed_at_seconds,
         }
     }
 
@@ -205,7 +207,8 @@ impl InboxStore for MemoryInbox {
             if is_free && !is_behind {
                 let claim = row.start(lease, now)?;
                 let body = row.body.clone().unwrap_or_default();
-                return Ok(Some(Taken { claim, id: id.clone(), body }));
+                let signed_at_seconds = row.signed_at_seconds;
+                return Ok(Some(Taken { claim, id: id.clone(), body, signed_at_seconds }));
             }
             if row.state.is_unfinished() {
                 unfinished.extend(row.order_key.clone());

@@ -15,7 +15,7 @@ use super::store::{
     Accepted, Claim, Claimed, Failed, InboxStore, LeaseState, NewEntry, Reprocessed, Settled,
     Stats, StoreError, Taken, Token,
 };
-use super::{Answer, ProcessError, Scope, millis, retry_after_seconds, sql};
+use super::{Answer, ProcessError, Scope, hex, millis, retry_after_seconds, sql};
 use crate::lock::{Acquired, LockStore};
 use crate::{Event, UnixMs, now_ms};
 
@@ -37,13 +37,12 @@ impl PostgresInbox {
         Self { client: Arc::new(Mutex::new(client)) }
     }
 
-    /// Makes the tables where they are missing: `postrider_inbox`, `postrider_inbox_place` and
-    /// `postrider_lock`.
+    /// Makes the tables where they are missing: `postrider_inbox` and `postrider_lock`.
     pub async fn create_tables(&self) -> Result<(), StoreError> {
         // two processes that start at once would both find a table missing and one of them fail
         let text = format!(
             "BEGIN; SELECT pg_advisory_xact_lock(hashtext('postrider_inbox')); {} COMMIT;",
-            sql::tables("BYTEA")
+            sql::postgres_tables()
         );
         self.client().await.batch_execute(&text).await.map_err(failed("making the tables"))
     }
@@ -72,11 +71,11 @@ impl PostgresInbox {
     ) -> Result<Answer, ProcessError<E>> {
         let mut client = self.client().await;
         let transaction = client.transaction().await.map_err(failed("beginning a transaction"))?;
-        let entry = NewEntry { id: &event.id, body: &event.body, order_key: None };
+        let entry = NewEntry::of(event, None);
         let (source, consumer) = (scope.source(), scope.consumer());
-        let hash = entry.body_hash();
+        let hash = hex(&entry.body_hash());
         let begun = transaction
-            .query_opt(sql::BEGIN_EFFECT, &[&source, &consumer, &event.id, &&hash[..], &now])
+            .query_opt(sql::BEGIN_EFFECT, &[&source, &consumer, &event.id, &hash, &now])
             .await
             .map_err(failed("claiming an event"))?;
         if begun.is_none() {
@@ -91,7 +90,7 @@ impl PostgresInbox {
         // dropping the transaction takes everything back
         let status = handler(&transaction, event).await.map_err(ProcessError::Handler)?;
         transaction
-            .execute(sql::END_EFFECT, &[&i32::from(status), &source, &consumer, &event.id])
+            .execute(sql::END_EFFECT, &[&i64::from(status), &source, &consumer, &event.id])
             .await
             .map_err(failed("recording the effect"))?;
         transaction.commit().await.map_err(failed("committing the effect"))?;
@@ -134,14 +133,15 @@ impl InboxStore for PostgresInbox {
         now: UnixMs,
     ) -> Result<Claimed, StoreError> {
         let token = Token::random()?;
-        let (source, consumer, hash) = (scope.source(), scope.consumer(), entry.body_hash());
+        let (source, consumer) = (scope.source(), scope.consumer());
+        let hash = hex(&entry.body_hash());
         let until = now + millis(lease);
         let row = self
             .client()
             .await
             .query_opt(
                 sql::CLAIM,
-                &[&source, &consumer, &entry.id, &&hash[..], &token.as_str(), &until, &now],
+                &[&source, &consumer, &entry.id, &hash, &token.as_str(), &until, &now],
             )
             .await
             .map_err(failed("claiming an event"))?;
@@ -161,40 +161,23 @@ impl InboxStore for PostgresInbox {
         entry: &NewEntry<'_>,
         now: UnixMs,
     ) -> Result<Accepted, StoreError> {
-        if let Some(standing) = self.standing(scope, entry.id).await? {
-            return Ok(standing.accepted(entry));
-        }
-        let stored = {
-            let mut client = self.client().await;
-            let insert = async {
-                let transaction = client.transaction().await?;
-                let place: i64 = transaction.query_one(sql::NEXT_PLACE, &[]).await?.try_get(0)?;
-                let (source, consumer) = (scope.source(), scope.consumer());
-                let hash = entry.body_hash();
-                let stored = transaction
-                    .execute(
-                        sql::ACCEPT,
-                        &[
-                            &source,
-                            &consumer,
-                            &entry.id,
-                            &&hash[..],
-                            &now,
-                            &place,
-                            &entry.order_key,
-                            &entry.body,
-                        ],
-                    )
-                    .await?;
-                transaction.commit().await?;
-                Ok(stored)
-            };
-            insert.await.map_err(failed("storing an event"))?
-        };
-        if stored == 1 {
+        let (source, consumer) = (scope.source(), scope.consumer());
+        let hash = hex(&entry.body_hash());
+        let row: [&(dyn tokio_postgres::types::ToSql + Sync); 8] = [
+            &source,
+            &consumer,
+            &entry.id,
+            &hash,
+            &now,
+            &entry.order_key,
+            &entry.body,
+            &entry.signed_at_seconds,
+        ];
+        let stored = self.client().await.execute(sql::ACCEPT, &row).await;
+        if stored.map_err(failed("storing an event"))? == 1 {
             return Ok(Accepted::Accepted);
         }
-        // another process stored it in between
+        // gone in between: forgotten; it may come again at once
         let standing = self.standing(scope, entry.id).await?;
         Ok(standing.map_or(Accepted::Accepted, |standing| standing.accepted(entry)))
     }
@@ -208,7 +191,7 @@ impl InboxStore for PostgresInbox {
     ) -> Result<Option<Taken>, StoreError> {
         let token = Token::random()?;
         let (source, consumer) = (scope.source(), scope.consumer());
-        let attempts_max = i32::try_from(attempts_max).unwrap_or(i32::MAX);
+        let attempts_max = i64::from(attempts_max);
         let until = now + millis(lease);
         let client = self.client().await;
         let take = async {
@@ -219,13 +202,13 @@ impl InboxStore for PostgresInbox {
             let Some(row) = client.query_opt(&text, &row).await? else {
                 return Ok(None);
             };
-            Ok(Some((row.try_get(0)?, row.try_get(1)?, row.try_get::<_, i32>(2)?)))
+            Ok(Some((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?, row.try_get(3)?)))
         };
-        let found: Option<(String, Vec<u8>, i32)> =
+        let found: Option<(String, Vec<u8>, i64, Option<i64>)> =
             take.await.map_err(failed("taking an event"))?;
-        Ok(found.map(|(id, body, attempt)| {
+        Ok(found.map(|(id, body, attempt, signed_at_seconds)| {
             let attempt = u32::try_from(attempt).unwrap_or(u32::MAX);
-            Taken { claim: Claim { token, attempt }, id, body }
+            Taken { claim: Claim { token, attempt }, id, body, signed_at_seconds }
         }))
     }
 
@@ -245,7 +228,7 @@ impl InboxStore for PostgresInbox {
     async fn finish(&self, token: &Token, status: u16, now: UnixMs) -> Result<Settled, StoreError> {
         let client = self.client().await;
         let row: [&(dyn tokio_postgres::types::ToSql + Sync); 3] =
-            [&i32::from(status), &now, &token.as_str()];
+            [&i64::from(status), &now, &token.as_str()];
         let changed = client.execute(sql::FINISH, &row).await;
         let changed = changed.map_err(failed("finishing an event"))?;
         Ok(if changed == 1 { Settled::Finished } else { Settled::Lost })
@@ -360,7 +343,7 @@ impl LockStore for PostgresInbox {
 }
 
 fn attempt_of(row: &Row, at: usize, doing: &'static str) -> Result<u32, StoreError> {
-    let attempt: i32 = row.try_get(at).map_err(failed(doing))?;
+    let attempt: i64 = row.try_get(at).map_err(failed(doing))?;
     Ok(u32::try_from(attempt).unwrap_or(u32::MAX))
 }
 

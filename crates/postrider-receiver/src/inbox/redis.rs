@@ -166,12 +166,14 @@ impl InboxStore for RedisInbox {
     ) -> Result<Accepted, StoreError> {
         let (scope, hash) = (name_of(scope), hex(&entry.body_hash()));
         let order_key = entry.order_key.unwrap_or_default();
-        let arguments: [&[u8]; 5] = [
+        let signed_at = entry.signed_at_seconds.map(number).unwrap_or_default();
+        let arguments: [&[u8]; 6] = [
             scope.as_bytes(),
             entry.id.as_bytes(),
             hash.as_bytes(),
             entry.body,
             order_key.as_bytes(),
+            &signed_at,
         ];
         let reply = self.step("storing an event", "accept", now, &arguments).await?;
         Ok(match &*reply.word()? {
@@ -200,7 +202,9 @@ impl InboxStore for RedisInbox {
             return Ok(None);
         }
         let claim = Claim { token, attempt: reply.get(1)? };
-        Ok(Some(Taken { claim, id: reply.get(2)?, body: reply.get(3)? }))
+        let signed_at: String = reply.get(4)?;
+        let signed_at_seconds = signed_at.parse().ok();
+        Ok(Some(Taken { claim, id: reply.get(2)?, body: reply.get(3)?, signed_at_seconds }))
     }
 
     async fn heartbeat(

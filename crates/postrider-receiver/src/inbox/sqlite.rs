@@ -12,7 +12,7 @@ use super::store::{
     Accepted, Claim, Claimed, Failed, InboxStore, LeaseState, NewEntry, Reprocessed, Settled,
     Stats, StoreError, Taken, Token,
 };
-use super::{Answer, ProcessError, Scope, millis, retry_after_seconds, sql};
+use super::{Answer, ProcessError, Scope, hex, millis, retry_after_seconds, sql};
 use crate::lock::{Acquired, LockStore};
 use crate::{Event, UnixMs, now_ms};
 
@@ -26,8 +26,8 @@ pub struct SqliteInbox {
 }
 
 impl SqliteInbox {
-    /// Opens the file and makes the tables where they are missing: `postrider_inbox`,
-    /// `postrider_inbox_place` and `postrider_lock`. Blocks. In WAL mode with full syncing, so that
+    /// Opens the file and makes the tables where they are missing: `postrider_inbox`
+    /// and `postrider_lock`. Blocks. In WAL mode with full syncing, so that
     /// what is committed survives a power cut.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, StoreError> {
         let connection = Connection::open(path).map_err(failed("opening the file"))?;
@@ -41,7 +41,7 @@ impl SqliteInbox {
             connection.busy_timeout(BUSY_TIMEOUT)?;
             connection.pragma_update(None, "journal_mode", "WAL")?;
             connection.pragma_update(None, "synchronous", "FULL")?;
-            connection.execute_batch(&sql::tables("BLOB"))
+            connection.execute_batch(&sql::sqlite_tables())
         };
         prepare().map_err(failed("making the tables"))?;
         Ok(Self { connection: Arc::new(Mutex::new(connection)) })
@@ -75,7 +75,7 @@ impl SqliteInbox {
             let transaction = connection
                 .transaction_with_behavior(TransactionBehavior::Immediate)
                 .map_err(failed("beginning a transaction"))?;
-            let entry = NewEntry { id: &event.id, body: &event.body, order_key: None };
+            let entry = NewEntry::of(&event, None);
             if let Some(known) = begin_effect(&transaction, &scope, &entry, now)? {
                 return Ok(Ok(known));
             }
@@ -137,7 +137,7 @@ fn begin_effect(
     let begun: Option<u32> = transaction
         .prepare_cached(sql::BEGIN_EFFECT)
         .and_then(|mut begin| {
-            let hash = entry.body_hash();
+            let hash = hex(&entry.body_hash());
             let row = params![scope.source(), scope.consumer(), entry.id, hash, now];
             begin.query_row(row, |row| row.get(0)).optional()
         })
@@ -182,9 +182,10 @@ impl InboxStore for SqliteInbox {
         let token = Token::random()?;
         let (scope, id, body) = (scope.clone(), entry.id.to_owned(), entry.body.to_owned());
         let claim = move |connection: &mut Connection| {
-            let entry = NewEntry { id: &id, body: &body, order_key: None };
+            let entry = NewEntry { id: &id, body: &body, order_key: None, signed_at_seconds: None };
             let until = now + millis(lease);
-            let (source, consumer, hash) = (scope.source(), scope.consumer(), entry.body_hash());
+            let (source, consumer) = (scope.source(), scope.consumer());
+            let hash = hex(&entry.body_hash());
             let attempt: Option<u32> = connection
                 .prepare_cached(sql::CLAIM)
                 .and_then(|mut claim| {
@@ -211,24 +212,22 @@ impl InboxStore for SqliteInbox {
     ) -> Result<Accepted, StoreError> {
         let (scope, id, body) = (scope.clone(), entry.id.to_owned(), entry.body.to_owned());
         let order_key = entry.order_key.map(str::to_owned);
+        let signed_at_seconds = entry.signed_at_seconds;
         let accept = move |connection: &mut Connection| {
-            let entry = NewEntry { id: &id, body: &body, order_key: None };
-            let transaction = connection
-                .transaction_with_behavior(TransactionBehavior::Immediate)
-                .map_err(failed("beginning a transaction"))?;
-            if let Some(standing) = standing(&transaction, &scope, &id)? {
-                return Ok(standing.accepted(&entry));
+            let entry = NewEntry { id: &id, body: &body, order_key: None, signed_at_seconds };
+            let (source, consumer) = (scope.source(), scope.consumer());
+            let hash = hex(&entry.body_hash());
+            let row = params![source, consumer, id, hash, now, order_key, body, signed_at_seconds];
+            let stored = connection
+                .prepare_cached(sql::ACCEPT)
+                .and_then(|mut insert| insert.execute(row))
+                .map_err(failed("storing an event"))?;
+            if stored == 1 {
+                return Ok(Accepted::Accepted);
             }
-            let insert = || -> rusqlite::Result<()> {
-                let place: i64 = transaction.query_row(sql::NEXT_PLACE, [], |row| row.get(0))?;
-                let (source, consumer) = (scope.source(), scope.consumer());
-                let hash = entry.body_hash();
-                let row = params![source, consumer, id, hash, now, place, order_key, body];
-                transaction.execute(sql::ACCEPT, row)?;
-                transaction.commit()
-            };
-            insert().map_err(failed("storing an event"))?;
-            Ok(Accepted::Accepted)
+            // gone in between: forgotten; it may come again at once
+            let standing = standing(connection, &scope, &id)?;
+            Ok(standing.map_or(Accepted::Accepted, |standing| standing.accepted(&entry)))
         };
         self.blocking(accept).await
     }
@@ -243,7 +242,7 @@ impl InboxStore for SqliteInbox {
         let token = Token::random()?;
         let scope = scope.clone();
         let take = move |connection: &mut Connection| {
-            let mut next = || -> rusqlite::Result<Option<(String, Vec<u8>, u32)>> {
+            let mut next = || -> rusqlite::Result<Option<(String, Vec<u8>, u32, Option<i64>)>> {
                 let transaction =
                     connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
                 let (source, consumer) = (scope.source(), scope.consumer());
@@ -252,13 +251,18 @@ impl InboxStore for SqliteInbox {
                 let row = params![token.as_str(), until, now, source, consumer];
                 let found = transaction
                     .prepare_cached(&sql::take(""))?
-                    .query_row(row, |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+                    .query_row(row, |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))
                     .optional()?;
                 transaction.commit()?;
                 Ok(found)
             };
             let found = next().map_err(failed("taking an event"))?;
-            Ok(found.map(|(id, body, attempt)| Taken { claim: Claim { token, attempt }, id, body }))
+            Ok(found.map(|(id, body, attempt, signed_at_seconds)| Taken {
+                claim: Claim { token, attempt },
+                id,
+                body,
+                signed_at_seconds,
+            }))
         };
         self.blocking(take).await
     }

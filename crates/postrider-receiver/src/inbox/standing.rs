@@ -1,7 +1,7 @@
 //! What a row says that could not be claimed or accepted.
 
-use super::retry_after_seconds;
 use super::store::{Accepted, Claimed, NewEntry, StoreError};
+use super::{hex, retry_after_seconds};
 use crate::UnixMs;
 
 /// Why an event could not be handled in a transaction.
@@ -16,15 +16,15 @@ pub enum ProcessError<E> {
 
 /// The columns of `sql::STANDING`.
 pub(super) struct Standing {
-    pub(super) hash: Vec<u8>,
+    pub(super) hash: String,
     pub(super) state: String,
-    pub(super) status: Option<i32>,
+    pub(super) status: Option<i64>,
     pub(super) lease_until: Option<UnixMs>,
 }
 
 impl Standing {
     pub(super) fn claimed(&self, entry: &NewEntry<'_>, now: UnixMs) -> Claimed {
-        if self.hash != entry.body_hash() {
+        if self.hash != hex(&entry.body_hash()) {
             return Claimed::OtherBody;
         }
         if self.state == "done" {
@@ -36,7 +36,7 @@ impl Standing {
 
     pub(super) fn accepted(&self, entry: &NewEntry<'_>) -> Accepted {
         match &*self.state {
-            _ if self.hash != entry.body_hash() => Accepted::OtherBody,
+            _ if self.hash != hex(&entry.body_hash()) => Accepted::OtherBody,
             "done" => Accepted::Done { status: self.status() },
             "dead" => Accepted::Dead,
             _ => Accepted::Accepted,

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use sha2::{Digest, Sha256};
 
 use super::{Scope, hex, millis};
-use crate::UnixMs;
+use crate::{Event, UnixMs};
 
 /// A place for rows. The clock is the caller's, so that tests own it; all processes that share a
 /// store should have theirs within a fraction of a lease.
@@ -87,9 +87,16 @@ pub struct NewEntry<'a> {
     pub body: &'a [u8],
     /// Queued only.
     pub order_key: Option<&'a str>,
+    /// The time that was signed, in seconds. Kept where the body is.
+    pub signed_at_seconds: Option<i64>,
 }
 
-impl NewEntry<'_> {
+impl<'a> NewEntry<'a> {
+    pub(crate) fn of(event: &'a Event, order_key: Option<&'a str>) -> Self {
+        let signed_at_seconds = Some(event.timestamp_seconds);
+        Self { id: &event.id, body: &event.body, order_key, signed_at_seconds }
+    }
+
     /// What tells a repeat from another event under the same id.
     pub fn body_hash(&self) -> BodyHash {
         Sha256::digest(self.body).into()
@@ -165,6 +172,7 @@ pub struct Taken {
     pub claim: Claim,
     pub id: String,
     pub body: Vec<u8>,
+    pub signed_at_seconds: Option<i64>,
 }
 
 /// Whether a lease is still one's own.

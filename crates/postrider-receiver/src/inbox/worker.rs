@@ -74,11 +74,12 @@ impl Worker {
         let attempts_max =
             u32::try_from(settings.retry_delays.len()).unwrap_or(u32::MAX).saturating_add(1);
         let taken = store.take(scope, attempts_max, settings.lease, now_ms()).await?;
-        let Some(Taken { claim, id, body }) = taken else {
+        let Some(Taken { claim, id, body, signed_at_seconds }) = taken else {
             return Ok(Handled::Empty);
         };
         let lease = Lease::new(&claim, scope.effect_key(&id));
-        let event = Event { id, timestamp_seconds: now_ms().div_euclid(1_000), body };
+        let timestamp_seconds = signed_at_seconds.unwrap_or_else(|| now_ms().div_euclid(1_000));
+        let event = Event { id, timestamp_seconds, body };
         let working =
             lease::keep(&**store, &claim.token, settings.lease, &lease, || handle(&event, &lease));
         match working.await {

@@ -58,7 +58,7 @@ async fn every_script_runs_on_postgres() {
         let client = server.client().await;
         client
             .batch_execute(
-                "DROP TABLE IF EXISTS postrider_inbox, postrider_inbox_place, postrider_lock, effect; \
+                "DROP TABLE IF EXISTS postrider_inbox, postrider_lock, effect; \
                  CREATE TABLE effect (at BIGSERIAL, id TEXT)",
             )
             .await
@@ -147,6 +147,7 @@ impl Script<'_> {
             id,
             body: step["body"].as_str().unwrap_or_default().as_bytes(),
             order_key: step["order_key"].as_str(),
+            signed_at_seconds: Some(now / 1_000),
         };
         match text(step, "op") {
             "claim" => match self.store().claim(&scope, &entry, lease, now).await.unwrap() {
@@ -172,6 +173,7 @@ impl Script<'_> {
                     None => json!({"outcome": "empty"}),
                     Some(taken) => {
                         self.keep(step, &taken.claim);
+                        assert!(taken.signed_at_seconds.is_some(), "when it was accepted");
                         json!({
                             "outcome": "claimed",
                             "attempt": taken.claim.attempt,

@@ -1,7 +1,7 @@
 -- Every step of an inbox, atomic by being a script. The clock is the caller's.
 --
 -- KEYS[1] is the prefix, in braces so that a cluster keeps it all in one place. Below it:
---   row:SCOPE:ID     a hash: hash, state, attempt, token, until, due, place, order, body, status
+--   row:SCOPE:ID     a hash: hash, state, attempt, token, until, due, place, order, body, signed_at, status
 --   token:TOKEN      SCOPE and ID of the row that it holds
 --   queue:SCOPE      a sorted set of the ids of unfinished queued rows, by place
 --   ids:SCOPE        a set of all ids, for counting
@@ -72,7 +72,7 @@ if step == 'accept' then
   if known[2] then return {'accepted'} end
   local place = redis.call('INCR', prefix .. 'place')
   redis.call('HSET', key, 'hash', hash, 'state', 'pending', 'attempt', 0, 'due', now,
-    'place', place, 'order', order, 'body', body)
+    'place', place, 'order', order, 'body', body, 'signed_at', ARGV[9])
   redis.call('SADD', ids_key(scope), id)
   redis.call('ZADD', queue_key(scope), place, id)
   return {'accepted'}
@@ -93,7 +93,8 @@ if step == 'take' then
       local has_order = order and order ~= ''
       if is_free and not (has_order and unfinished[order]) then
         local attempt = start(scope, id, token, lease)
-        return {'claimed', attempt, id, redis.call('HGET', key, 'body')}
+        local stored = redis.call('HMGET', key, 'body', 'signed_at')
+        return {'claimed', attempt, id, stored[1], stored[2]}
       end
       if has_order then unfinished[order] = true end
     end
