@@ -9,14 +9,15 @@ use std::time::Duration;
 use async_trait::async_trait;
 use postrider::clock::Clock;
 use postrider::engine::{
-    DEFAULT_TENANT, Engine, EngineParts, NewEvent, PublishError, WebhookDraft,
+    DEFAULT_TENANT, Engine, EngineParts, NewEvent, PublishError, UnknownEventTypes, WebhookDraft,
 };
 use postrider::profile::Profiles;
 use postrider::send::{Sender, SenderOptions, SystemResolver};
 use postrider_core::address::AddressPolicy;
+use postrider_core::catalogue::CatalogueEntry;
 use postrider_core::delivery::{HistoryEntry, Standing};
 use postrider_core::event::Event;
-use postrider_core::event_type::Patterns;
+use postrider_core::event_type::{EventType, Patterns};
 use postrider_core::health::{Health, HealthPolicy};
 use postrider_core::id::{
     ApiKeyKey, DeliveryKey, EventKey, HistoryKey, MatchingKey, TenantKey, UnixMs, WebhookKey,
@@ -29,8 +30,9 @@ use postrider_core::webhook::Webhook;
 use postrider_signature::seal::{SealingKey, SealingKeys};
 use postrider_store::{
     AccessStore, ApiKey, Backlog, Batch, Cancelling, Committed, Counts, DeliveryStanding,
-    DeliveryStore, DuePage, DueQuery, EventStore, HealthStore, LaneStart, MaintenanceStore,
-    MemoryStore, RetryRequest, Statistics, StoreError, Swept, Tenant, TenantEnding, WebhookStore,
+    DeliveryStore, DuePage, DueQuery, EventStore, EventTypeStore, HealthStore, LaneStart,
+    MaintenanceStore, MemoryStore, RetryRequest, Statistics, StoreError, Swept, Tenant,
+    TenantEnding, WebhookStore,
 };
 
 /// Nobody listens there: every attempt ends at once.
@@ -97,6 +99,7 @@ async fn start(store: &Arc<LosesAnswers>) -> (Engine, WebhookKey) {
         webhooks_per_tenant_max: 10,
         retention: Duration::from_hours(24),
         health: HealthPolicy::default(),
+        unknown_event_types: UnknownEventTypes::Accept,
     });
     let engine = engine.await.unwrap();
     let draft = WebhookDraft {
@@ -200,6 +203,10 @@ passed_on! {
         add_statistics(statistics: Statistics) -> ();
         webhook_slots(webhook: WebhookKey, from: UnixMs, until: UnixMs) -> Vec<(UnixMs, Tally)>;
         tenant_slots(tenant: TenantKey, from: UnixMs, until: UnixMs) -> Vec<(UnixMs, Tally)>;
+    }
+    EventTypeStore {
+        put_event_type(entry: CatalogueEntry) -> ();
+        event_types(after: Option<(TenantKey, EventType)>, limit: usize) -> Vec<CatalogueEntry>;
     }
     AccessStore {
         insert_tenant(tenant: Tenant) -> ();
