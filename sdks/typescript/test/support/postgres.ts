@@ -34,7 +34,8 @@ export async function startPostgres(): Promise<Cluster> {
     host: folder,
     stop: async () => {
       const exited = new Promise((resolve) => server.once("exit", resolve));
-      server.kill("SIGINT");
+      // a pool that was ended is still saying goodbye; this shutdown waits for it
+      server.kill("SIGTERM");
       await exited;
       rmSync(folder, { recursive: true });
     },
