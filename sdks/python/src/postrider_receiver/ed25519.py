@@ -1,5 +1,7 @@
 """The asymmetric keys of Standard Webhooks, `v1a`. Needs the extra `ed25519`."""
 
+import binascii
+
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import (
     Ed25519PrivateKey,
@@ -7,20 +9,23 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import (
 )
 
 from postrider_receiver.errors import SecretError
+from postrider_receiver.secret import decode_base64
 
+_SCHEME = b"v1a,"
 _SEED_BYTES = 32
 
 
 class PublicKey:
     """Verifies only."""
 
-    scheme = "v1a"
-
     def __init__(self, key: Ed25519PublicKey) -> None:
         self._key = key
 
-    def has_signed(self, text: bytes, signatures: list[bytes]) -> bool:
-        return any(self._is_signature(text, signature) for signature in signatures)
+    def has_signed(self, text: bytes, elements: list[bytes], /) -> bool:
+        listed = [
+            decode_base64(each[len(_SCHEME) :]) for each in elements if each.startswith(_SCHEME)
+        ]
+        return any(self._is_signature(text, signature) for signature in listed if signature)
 
     def sign(self, _text: bytes, /) -> bytes:
         raise SecretError(
@@ -43,7 +48,7 @@ class PrivateKey(PublicKey):
         self._private = key
 
     def sign(self, text: bytes, /) -> bytes:
-        return self._private.sign(text)
+        return _SCHEME + binascii.b2a_base64(self._private.sign(text), newline=False)
 
 
 def private_key(key: bytes) -> PrivateKey:

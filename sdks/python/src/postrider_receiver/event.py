@@ -1,17 +1,17 @@
 """A verified delivery, typed."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
-from functools import cached_property
 from typing import Any
 
 from postrider_receiver import timestamp
 
+_UNPARSED = object()
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 
-@dataclass(frozen=True)
+@dataclass
 class WebhookEvent:
     """What a genuine delivery says, by its headers and by the envelope
     `{"id", "type", "timestamp", "data"}` in its body. A body that is no JSON raises `ValueError`
@@ -25,9 +25,12 @@ class WebhookEvent:
     """Exactly what arrived."""
     server_host: str | None = None
     """The public URL of the server that sent it, for profiles that say so; not signed."""
+    _parsed: Any = field(default=_UNPARSED, init=False, repr=False, compare=False)
 
     def json(self) -> Any:
         """The body, parsed once."""
+        if self._parsed is _UNPARSED:
+            self._parsed = json.loads(self.body.decode())
         return self._parsed
 
     @property
@@ -52,9 +55,6 @@ class WebhookEvent:
         """The envelope's `data`."""
         return self._member("data")
 
-    @cached_property
-    def _parsed(self) -> Any:
-        return json.loads(self.body)
-
     def _member(self, name: str) -> Any:
-        return self._parsed.get(name) if isinstance(self._parsed, dict) else None
+        value = self.json()
+        return value.get(name) if isinstance(value, dict) else None

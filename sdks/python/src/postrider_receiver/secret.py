@@ -1,6 +1,5 @@
 """Secrets: their text formats, and the keys made of them."""
 
-import base64
 import binascii
 import hmac
 from types import ModuleType
@@ -20,29 +19,31 @@ _PUBLIC_PREFIX = "whpk_"
 
 
 class Key(Protocol):
-    """What a listed signature is checked with."""
+    """What a listed signature is checked with, and made with."""
 
-    scheme: str
+    def has_signed(self, text: bytes, elements: list[bytes], /) -> bool:
+        """Whether one of these elements of a list is this key's signature of the text."""
 
-    def has_signed(self, text: bytes, signatures: list[bytes], /) -> bool: ...
-
-    def sign(self, text: bytes, /) -> bytes: ...
+    def sign(self, text: bytes, /) -> bytes:
+        """An element of a list: `scheme,base64`."""
 
 
 class HmacKey:
     """A shared key: `v1`."""
 
-    scheme = "v1"
-
     def __init__(self, key: bytes) -> None:
-        self.key = key
+        self._key = key
+
+    def mac(self, text: bytes) -> bytes:
+        return hmac.digest(self._key, text, "sha256")
 
     def sign(self, text: bytes) -> bytes:
-        return hmac.digest(self.key, text, "sha256")
+        return b"v1," + binascii.b2a_base64(self.mac(text), newline=False)
 
-    def has_signed(self, text: bytes, signatures: list[bytes]) -> bool:
+    def has_signed(self, text: bytes, elements: list[bytes]) -> bool:
         expected = self.sign(text)
-        return any([hmac.compare_digest(expected, found) for found in signatures])
+        # all of them, in a time that does not tell which one matches or where one differs
+        return any([hmac.compare_digest(expected, element) for element in elements])
 
 
 def secret_keys(text: str, secret_format: SecretFormat) -> list[Key]:
@@ -118,10 +119,11 @@ def _ed25519() -> ModuleType:
     return ed25519
 
 
-def decode_base64(text: str) -> bytes | None:
+def decode_base64(text: str | bytes) -> bytes | None:
     """Standard Base64 with padding, in the one spelling that encoding gives; None for others."""
+    given = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text
     try:
-        decoded = binascii.a2b_base64(text)
-    except (binascii.Error, ValueError):
+        decoded = binascii.a2b_base64(given)
+    except binascii.Error:
         return None
-    return decoded if base64.b64encode(decoded).decode() == text else None
+    return decoded if binascii.b2a_base64(decoded, newline=False) == given else None

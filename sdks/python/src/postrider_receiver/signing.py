@@ -1,6 +1,5 @@
 """Signing as the server does, for the tests of a receiver."""
 
-import base64
 from collections.abc import Iterable
 
 from postrider_receiver.profile import Profile
@@ -36,12 +35,12 @@ def sign(
         profile.id_header: event_id,
         profile.timestamp_header: str(seconds),
         profile.signature_header: " ".join(
-            _element(key, b"%s.%d.%s" % (event_id.encode(), time, body)) for key, time in signed
+            key.sign(f"{event_id}.{time}.".encode() + body).decode() for key, time in signed
         ),
     }
     hex_key = next((own for own, *_ in keys if isinstance(own, HmacKey)), None)
     if profile.hex_header is not None and hex_key is not None:
-        value = profile.hex_header.value_prefix + hex_key.sign(body).hex()
+        value = profile.hex_header.value_prefix + hex_key.mac(body).hex()
         headers[profile.hex_header.name] = value
     if profile.server_host_header is not None and server_host is not None:
         headers[profile.server_host_header] = server_host
@@ -56,7 +55,3 @@ def _automa_list(keys: list[list[Key]], event_seconds: int, seconds: int) -> lis
     texts = [(own, time) for own, *_ in keys for time in times]
     decoded = [(key, seconds) for _, *others in keys for key in others]
     return texts + decoded[::-1]
-
-
-def _element(key: Key, text: bytes) -> str:
-    return f"{key.scheme},{base64.b64encode(key.sign(text)).decode()}"

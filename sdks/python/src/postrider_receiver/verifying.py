@@ -3,6 +3,7 @@
 import math
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from hmac import compare_digest
 from typing import NamedTuple
 
 from postrider_receiver import canonical, timestamp
@@ -98,9 +99,18 @@ class Verifier:
             yield from _claim_in_headers(self.profile, headers, body).rewritten(canonical.ecma)
 
     def _verified_list(self, body: bytes, headers: dict[str, str], listed: str) -> "_Claim":
-        signatures = _signatures(listed)
-        if signatures is None:
-            raise MalformedHeader(self.profile.signature_header)
+        elements = listed.encode("utf-8", "surrogatepass").split(b" ")
+        try:
+            return self._signed_claim(body, headers, elements)
+        except VerifyError:
+            # A list without a sound element matches nothing, and is the first thing that is wrong
+            if not any(map(_is_sound, elements)):
+                raise MalformedHeader(self.profile.signature_header) from None
+            raise
+
+    def _signed_claim(
+        self, body: bytes, headers: dict[str, str], elements: list[bytes]
+    ) -> "_Claim":
         age_error: VerifyError | None = None
         is_any_in_time = False
         for claim in self._claims(body, headers):
@@ -111,7 +121,7 @@ class Verifier:
             is_any_in_time = True
             text = claim.signed_text()
             for key in self._keys:
-                if key.has_signed(text, signatures.get(key.scheme, [])):
+                if key.has_signed(text, elements):
                     return claim
         raise NoMatch if is_any_in_time or age_error is None else age_error
 
@@ -132,7 +142,7 @@ class Verifier:
             claims.extend(claim.rewritten(canonical.ecma))
         for each in claims:
             for key in self._own_keys:
-                if isinstance(key, HmacKey) and key.has_signed(each.body, [signature]):
+                if isinstance(key, HmacKey) and compare_digest(key.mac(each.body), signature):
                     return claim
         raise NoMatch
 
@@ -151,7 +161,7 @@ class Verifier:
         return host
 
     def _age_error(self, seconds: int) -> VerifyError | None:
-        age_seconds = int(self._now() // 1) - seconds
+        age_seconds = math.floor(self._now()) - seconds
         if age_seconds > self._tolerance_seconds:
             return TooOld(age_seconds)
         if -age_seconds > self._tolerance_seconds:
@@ -199,7 +209,7 @@ class _Claim(NamedTuple):
     body: bytes
 
     def signed_text(self) -> bytes:
-        return b"%s.%d.%s" % (self.id.encode("utf-8", "surrogatepass"), self.seconds, self.body)
+        return f"{self.id}.{self.seconds}.".encode("utf-8", "surrogatepass") + self.body
 
     def rewritten(self, form: Callable[..., bytes]) -> Iterator["_Claim"]:
         """The same over another form of the body, where there is one."""
@@ -212,8 +222,9 @@ class _Claim(NamedTuple):
 
 
 def _by_lower_name(headers: Headers) -> dict[str, str]:
-    pairs = headers.items() if isinstance(headers, Mapping) else headers
-    return {_text(name).lower(): _text(value) for name, value in pairs}
+    if isinstance(headers, Mapping):
+        return {name.lower(): value for name, value in headers.items()}
+    return {_text(name).lower(): _text(value) for name, value in headers}
 
 
 def _text(header: str | bytes) -> str:
@@ -221,13 +232,14 @@ def _text(header: str | bytes) -> str:
 
 
 def _claim_in_headers(profile: Profile, headers: dict[str, str], body: bytes) -> _Claim:
-    for name in (profile.id_header, profile.timestamp_header):
-        if name not in headers:
-            raise MissingHeader(name)
-    event_id = headers[profile.id_header]
+    event_id = headers.get(profile.id_header)
+    seconds = headers.get(profile.timestamp_header)
+    if event_id is None:
+        raise MissingHeader(profile.id_header)
+    if seconds is None:
+        raise MissingHeader(profile.timestamp_header)
     if not _is_joinable(event_id):
         raise MalformedHeader(profile.id_header)
-    seconds = headers[profile.timestamp_header]
     # digits alone: `int` would take signs, spaces, underscores and other scripts; 19 hold 64 bits
     if not (seconds.isascii() and seconds.isdigit() and len(seconds) <= 19):
         raise MalformedHeader(profile.timestamp_header)
@@ -254,15 +266,10 @@ def _is_joinable(event_id: str) -> bool:
     return event_id != "" and "." not in event_id
 
 
-def _signatures(listed: str) -> dict[str, list[bytes]] | None:
-    """The signatures by scheme; None when no element has the form `scheme,base64`."""
-    signatures: dict[str, list[bytes]] = {}
-    for element in listed.split(" "):
-        scheme, comma, text = element.partition(",")
-        signature = decode_base64(text) if comma else None
-        if signature is not None:
-            signatures.setdefault(scheme, []).append(signature)
-    return signatures or None
+def _is_sound(element: bytes) -> bool:
+    """Whether an element of the list has the form `scheme,base64`."""
+    _, comma, text = element.partition(b",")
+    return comma != b"" and decode_base64(text) is not None
 
 
 def _hex_signature(header: HexHeader, value: str) -> bytes:
