@@ -2,13 +2,18 @@
 import type { HeadersLike } from "../headers.js";
 import type { Receiver } from "../receiver.js";
 
-/** What is used of an instance. */
+/** What is used of an instance. Any version's types fit, as its calls are cast below. */
 export interface FastifyInstance {
   removeAllContentTypeParsers(): unknown;
+  addContentTypeParser: (...given: never[]) => unknown;
+  route: (...given: never[]) => unknown;
+}
+
+interface UsedInstance {
   addContentTypeParser(
     type: string,
     options: { parseAs: "buffer"; bodyLimit: number },
-    parser: (request: never, body: Buffer, done: (error: null, body: Buffer) => void) => void,
+    parser: (request: unknown, body: Buffer, done: (error: null, body: Buffer) => void) => void,
   ): unknown;
   route(route: {
     method: "POST";
@@ -37,10 +42,11 @@ export function fastifyReceiver<Data>(
   const bodyLimit = receiver.bodyBytesMax;
   return async (instance) => {
     instance.removeAllContentTypeParsers();
-    instance.addContentTypeParser("*", { parseAs: "buffer", bodyLimit }, (_, body, done) => {
+    const used = instance as unknown as UsedInstance;
+    used.addContentTypeParser("*", { parseAs: "buffer", bodyLimit }, (_, body, done) => {
       done(null, body);
     });
-    instance.route({
+    used.route({
       method: "POST",
       url,
       bodyLimit,
