@@ -5,7 +5,9 @@
 import { ParsedBodyError } from "./body.js";
 import type { RawBody } from "./body.js";
 import type { HeadersLike } from "./headers.js";
-import type { Delivered, Inbox, Report } from "./inbox/inbox.js";
+import type { Delivered, Inbox } from "./inbox/inbox.js";
+import { reportToConsole } from "./report.js";
+import type { Report } from "./report.js";
 import { Verifier, VerifyError } from "./verify.js";
 import type { VerifyOptions } from "./verify.js";
 
@@ -42,11 +44,7 @@ export class Receiver<Data = unknown> {
     this.bodyBytesMax = options.bodyBytesMax ?? BODY_BYTES_MAX;
     this.#verifier = new Verifier(options);
     this.#inbox = options.inbox;
-    this.#report =
-      options.report ??
-      ((report) => {
-        console.error(`postrider: ${report.message}`, report.error ?? "");
-      });
+    this.#report = options.report ?? reportToConsole;
   }
 
   /** Verifies first, and only then claims. Never throws: a failure is an answer too. */

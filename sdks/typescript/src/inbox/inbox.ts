@@ -2,6 +2,8 @@
 import { createHash } from "node:crypto";
 
 import type { WebhookEvent } from "../event.js";
+import { reportToConsole } from "../report.js";
+import type { Report } from "../report.js";
 import type { InboxKey, InboxName, OperableStore, Stats } from "./store.js";
 
 const DAY_MS = 86_400_000;
@@ -27,14 +29,6 @@ export interface InboxOptions {
   now?: () => number;
   /** Hears of what needs a person. Default: `console.error`. */
   report?: (report: Report) => void;
-}
-
-/** What an inbox or a receiver tells its operator. */
-export interface Report {
-  readonly kind: "failed" | "dead" | "lost" | "other_body" | "rejected" | "store";
-  readonly message: string;
-  readonly eventId?: string;
-  readonly error?: unknown;
 }
 
 /** What became of a delivery, and the HTTP status that answers it. */
@@ -134,8 +128,4 @@ export function errorText(error: unknown): string {
 function checkedName(what: string, name: string): string {
   if (/^[A-Za-z0-9._:/-]{1,128}$/.test(name)) return name;
   throw new RangeError(`${what} must be 1 to 128 of A-Z a-z 0-9 . _ : / -`);
-}
-
-function reportToConsole(report: Report): void {
-  console.error(`postrider: ${report.message}`, ...("error" in report ? [report.error] : []));
 }

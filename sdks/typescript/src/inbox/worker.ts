@@ -1,5 +1,5 @@
 /** A loop that runs what is due, several at a time, until it is stopped. */
-import type { Report } from "./inbox.js";
+import type { Report } from "../report.js";
 
 interface WorkerParts {
   concurrency: number;
