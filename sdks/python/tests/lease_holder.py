@@ -1,8 +1,8 @@
-"""A holder of leases to be killed and paused: `lease_holder.py URL EVENTS LEASE_SECONDS LOG`.
+"""A holder of leases to be killed and paused: `lease_holder.py URL ROUND EVENTS LEASE_SECONDS LOG`.
 
-Delivers every event to itself until it is done, by whomever. Appends to the log, one line for each
-operation on the store: event, attempt, operation, whether it was granted, and the monotonic times
-before and after, which all processes of a machine share.
+Delivers every event of a round to itself until it is done, by whomever. Appends to the log, one
+line for each operation on the store: event, attempt, operation, whether it was granted, and the
+monotonic times before and after, which all processes of a machine share.
 """
 
 import json
@@ -54,7 +54,7 @@ class LoggingStore(RedisStore):
         os.write(self._log, f"{json.dumps([*row, time.monotonic()])}\n".encode())
 
 
-def main(url: str, events: str, lease_seconds: str, log: str) -> None:
+def main(url: str, number: str, events: str, lease_seconds: str, log: str) -> None:
     noise = random.Random()
     lease_of = float(lease_seconds)
 
@@ -69,12 +69,13 @@ def main(url: str, events: str, lease_seconds: str, log: str) -> None:
 
     store = LoggingStore(url, Path(log))
     inbox = LeasedInbox(store, handle, consumer="proof", lease_seconds=lease_of)
-    waiting = [WebhookEvent(f"evt_{number}", 0, b"{}") for number in range(int(events))]
+    waiting = [WebhookEvent(f"evt_{number}_{each}", 0, b"{}") for each in range(int(events))]
     noise.shuffle(waiting)
     while waiting:
         event = waiting.pop()
         if inbox.deliver(event).outcome not in ("new", "done"):
-            waiting.insert(0, event)
+            # soon again, so that what a paused holder has is taken over
+            waiting.insert(max(0, len(waiting) - 2), event)
             time.sleep(0.01)
 
 

@@ -109,8 +109,8 @@ def test_a_coroutine_handles_in_the_transaction(store_name: str, make_store: Mak
 
 
 @pytest.mark.parametrize("status", [199, 300, 404])
-def test_a_status_that_is_no_success_is_a_failure(status: int, tmp_path: Path) -> None:
-    store = with_effects(SqliteStore(tmp_path / "inbox.db"))
+def test_a_status_that_is_no_success_is_a_failure(status: int, make_store: MakeStore) -> None:
+    store = with_effects(make_store("sqlite"))
 
     def handler(incoming: WebhookEvent, connection: Any) -> int:
         add_effect(incoming, connection)
@@ -152,10 +152,10 @@ def commit_and_go_on(connection: sqlite3.Connection) -> None:
 )
 def test_a_handler_cannot_end_the_transaction_of_sqlite(
     act: Callable[[sqlite3.Connection], None],
-    tmp_path: Path,
+    make_store: MakeStore,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    store = with_effects(SqliteStore(tmp_path / "inbox.db"))
+    store = with_effects(make_store("sqlite"))
 
     def handler(incoming: WebhookEvent, connection: Any) -> None:
         add_effect(incoming, connection)
@@ -174,8 +174,8 @@ def test_a_handler_cannot_end_the_transaction_of_sqlite(
     assert caplog.records
 
 
-def test_savepoints_of_a_handler_are_its_own(tmp_path: Path) -> None:
-    store = with_effects(SqliteStore(tmp_path / "inbox.db"))
+def test_savepoints_of_a_handler_are_its_own(make_store: MakeStore) -> None:
+    store = with_effects(make_store("sqlite"))
 
     def handler(incoming: WebhookEvent, connection: sqlite3.Connection) -> None:
         connection.execute("SAVEPOINT mine")

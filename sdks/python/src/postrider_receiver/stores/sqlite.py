@@ -129,9 +129,13 @@ class _Connection:
         self._raw = sqlite3.connect(
             path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
         )
-        self._raw.execute("PRAGMA journal_mode = WAL")
-        self._raw.execute("PRAGMA synchronous = FULL")
-        configure(self._raw)
+        try:
+            self._raw.execute("PRAGMA journal_mode = WAL")
+            self._raw.execute("PRAGMA synchronous = FULL")
+            configure(self._raw)
+        except BaseException:
+            self._raw.close()
+            raise
         self._is_handed_over = False
         self._was_ended = False
         self._raw.set_authorizer(self._authorize)
