@@ -344,6 +344,29 @@ def test_a_store_that_cannot_be_reached_loses_the_lease() -> None:
     assert inbox.deliver(event()).outcome == "new"
 
 
+def test_a_heartbeat_that_never_comes_back_loses_the_lease() -> None:
+    class Stuck(MemoryStore):
+        def heartbeat(self, *_: object) -> bool:
+            return is_over.wait(DEADLINE_SECONDS)
+
+    def handler(_incoming: WebhookEvent, lease: Lease) -> None:
+        assert not lease.wait_until_lost(0.01)
+        assert lease.wait_until_lost(DEADLINE_SECONDS)
+        with pytest.raises(LeaseLost):
+            lease.check()
+        is_over.set()
+
+    is_over = threading.Event()
+    inbox = LeasedInbox(Stuck(), handler, consumer="test", lease_seconds=0.2)
+    assert inbox.deliver(event()).outcome == "new"
+
+
+def test_a_lease_must_last() -> None:
+    for mode in (LeasedInbox, QueuedInbox):
+        with pytest.raises(ValueError, match="positive"):
+            mode(MemoryStore(), lambda _event, _lease: None, consumer="test", lease_seconds=0)
+
+
 def test_another_body_under_a_known_id_is_refused_and_reported(
     caplog: pytest.LogCaptureFixture,
 ) -> None:

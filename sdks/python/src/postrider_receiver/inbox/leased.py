@@ -8,15 +8,15 @@ from postrider_receiver.calling import Returned, call
 from postrider_receiver.event import WebhookEvent
 from postrider_receiver.inbox.base import SOURCE, Inbox, checked_status, log
 from postrider_receiver.inbox.delivered import Delivered, delivered, lost
-from postrider_receiver.inbox.heartbeat import Heartbeat
-from postrider_receiver.inbox.record import Claimed, Dead, Failed, New, Pending
+from postrider_receiver.inbox.heartbeat import Heartbeat, checked_lease_ms
+from postrider_receiver.inbox.record import Claimed, Dead, Failed, New, Pending, retry_after_seconds
 from postrider_receiver.inbox.store import LeaseStore
 
 LEASE_SECONDS = 30.0
 
 _TOKEN_BYTES = 16
 # What is kept of an exception
-_ERROR_LETTERS_MAX = 500
+_ERROR_LETTERS_MAX = 1_000
 
 
 class Lease:
@@ -32,11 +32,11 @@ class Lease:
     @property
     def is_lost(self) -> bool:
         """Whether somebody else may be handling the event by now."""
-        return self._heartbeat.lost.is_set()
+        return self._heartbeat.is_lost
 
     def wait_until_lost(self, timeout_seconds: float | None = None) -> bool:
         """Waits for the signal that the lease is lost; False when the time is over before."""
-        return self._heartbeat.lost.wait(timeout_seconds)
+        return self._heartbeat.wait_until_lost(timeout_seconds)
 
     def check(self) -> None:
         """Raises `LeaseLost` when the lease is lost; call it before each effect."""
@@ -67,19 +67,16 @@ class LeasedInbox(Inbox):
         super().__init__(store, source=source, consumer=consumer, now=now)
         self._store = store
         self._handler = handler
-        self._lease_seconds = lease_seconds
+        self._lease_ms = checked_lease_ms(lease_seconds)
 
     def deliver(self, event: WebhookEvent) -> Delivered:
         """Handles a verified event, unless it was handled before or is being handled."""
         arrival = self.arrival(event)
-        lease_ms = int(self._lease_seconds * 1_000)
-        outcome = self._store.claim(arrival, made_token(), lease_ms, self.now_ms())
+        outcome = self._store.claim(arrival, made_token(), self._lease_ms, self.now_ms())
         if not isinstance(outcome, Claimed):
             self.report(arrival, outcome)
             return delivered(outcome)
-        return run_claimed(
-            self._store, outcome, self._handler, self._lease_seconds, Failed, self.now_ms
-        )
+        return run_claimed(self._store, outcome, self._handler, self._lease_ms, Failed, self.now_ms)
 
 
 def made_token() -> str:
@@ -91,13 +88,12 @@ def run_claimed(
     store: LeaseStore,
     claimed: Claimed,
     handler: LeasedHandler,
-    lease_seconds: float,
+    lease_ms: int,
     left_by_failure: Callable[[], Failed | Pending | Dead],
     now_ms: Callable[[], int],
 ) -> Delivered:
     """Runs the handler under a heartbeat, and finishes or fails what was claimed."""
-    lease_ms = int(lease_seconds * 1_000)
-    heartbeat = Heartbeat(lambda: store.heartbeat(claimed, lease_ms, now_ms()), lease_seconds)
+    heartbeat = Heartbeat(lambda: store.heartbeat(claimed, lease_ms, now_ms()), lease_ms)
     try:
         with heartbeat:
             lease = Lease(claimed, heartbeat)
@@ -112,7 +108,7 @@ def run_claimed(
     if is_held:
         return found
     log.warning("event %r was taken over in attempt %d", claimed.event.id, claimed.attempt)
-    return lost(max(1, int(lease_seconds)))
+    return lost(retry_after_seconds(lease_ms, 0))
 
 
 def _shown(error: Exception) -> str:

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from postrider_receiver.inbox.heartbeat import Heartbeat, LeaseLost
+from postrider_receiver.inbox.heartbeat import Heartbeat, LeaseLost, checked_lease_ms
 from postrider_receiver.inbox.leased import made_token
 from postrider_receiver.inbox.record import Running
 from postrider_receiver.inbox.store import LockStore
@@ -33,7 +33,7 @@ class Lock:
     @property
     def is_lost(self) -> bool:
         """Whether another may hold the lock by now."""
-        return self._heartbeat.lost.is_set()
+        return self._heartbeat.is_lost
 
     def check(self) -> None:
         """Raises `LeaseLost` when the lock is lost; call it before each effect."""
@@ -55,7 +55,7 @@ def with_lock(
     when it was lost before. A holder that crashes or stalls loses it after `ttl_seconds`.
     """
     token = made_token()
-    ttl_ms = int(ttl_seconds * 1_000)
+    ttl_ms = checked_lease_ms(ttl_seconds)
 
     def now_ms() -> int:
         return int(now() * 1_000)
@@ -67,7 +67,7 @@ def with_lock(
         time.sleep(_RETRY_SECONDS)
     is_ours = False
     try:
-        with Heartbeat(lambda: store.extend(key, token, ttl_ms, now_ms()), ttl_seconds) as held:
+        with Heartbeat(lambda: store.extend(key, token, ttl_ms, now_ms()), ttl_ms) as held:
             yield Lock(fence, held)
     finally:
         is_ours = store.release(key, token)

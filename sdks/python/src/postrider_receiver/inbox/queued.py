@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from postrider_receiver.event import WebhookEvent
 from postrider_receiver.inbox.base import SOURCE, Inbox
 from postrider_receiver.inbox.delivered import Delivered, delivered
+from postrider_receiver.inbox.heartbeat import checked_lease_ms
 from postrider_receiver.inbox.leased import LEASE_SECONDS, LeasedHandler, made_token, run_claimed
 from postrider_receiver.inbox.record import Accepted, Claimed, Dead, Pending, Reprocessed
 from postrider_receiver.inbox.store import LeaseStore
@@ -40,7 +41,7 @@ class QueuedInbox(Inbox):
         self._handler = handler
         self._order_key = order_key
         self._retry_delays_seconds = retry_delays_seconds
-        self._lease_seconds = lease_seconds
+        self._lease_ms = checked_lease_ms(lease_seconds)
         self._workers: list[Worker] = []
 
     def deliver(self, event: WebhookEvent) -> Delivered:
@@ -67,7 +68,7 @@ class QueuedInbox(Inbox):
         claimed = self._store.take(
             self.consumer,
             made_token(),
-            int(self._lease_seconds * 1_000),
+            self._lease_ms,
             len(self._retry_delays_seconds) + 1,
             self.now_ms(),
         )
@@ -77,7 +78,7 @@ class QueuedInbox(Inbox):
             self._store,
             claimed,
             self._handler,
-            self._lease_seconds,
+            self._lease_ms,
             lambda: self._left_by_failure(claimed),
             self.now_ms,
         )
