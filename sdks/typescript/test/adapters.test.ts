@@ -1,6 +1,6 @@
 /** The same deliveries through every adapter, over HTTP where there is a server. */
 import assert from "node:assert/strict";
-import { createServer } from "node:http";
+import { createServer, request as httpRequest } from "node:http";
 import type { Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { after, before, describe, test } from "node:test";
@@ -27,6 +27,7 @@ const BODY_BYTES_MAX = 100_000;
 type Send = (body: string, headers: Record<string, string>, method?: string) => Promise<Response>;
 
 interface Running {
+  url: string;
   send: Send;
   stop(): Promise<void>;
 }
@@ -195,6 +196,25 @@ describe("a body that was parsed before the receiver", () => {
   });
 });
 
+test("a body over the limit is refused while it arrives, too", async () => {
+  const running = await listening(
+    createServer((request, response) => {
+      void expressHandler(receiver().receiver)(request, response);
+    }),
+  );
+  const { hostname, port } = new URL(running.url);
+  const status = await new Promise((resolve, reject) => {
+    const request = httpRequest({ hostname, port, method: "POST" }, (response) => {
+      resolve(response.statusCode);
+    });
+    request.once("error", reject);
+    // without an end, and so without a length
+    request.write("x".repeat(BODY_BYTES_MAX + 1));
+  });
+  assert.equal(status, 413);
+  await running.stop();
+});
+
 test("other methods than POST are not allowed", async () => {
   const handle = requestHandler(receiver().receiver);
   const response = await handle(new Request("http://localhost/webhooks"));
@@ -219,9 +239,11 @@ async function listening(server: Server, isUnstarted = !server.listening): Promi
     await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   }
   const { port } = server.address() as AddressInfo;
+  const url = `http://127.0.0.1:${port}/webhooks`;
   return {
+    url,
     send: (body, headers) =>
-      fetch(`http://127.0.0.1:${port}/webhooks`, {
+      fetch(url, {
         method: "POST",
         body,
         headers: { "content-type": "application/json", ...headers },
@@ -237,9 +259,10 @@ async function listening(server: Server, isUnstarted = !server.listening): Promi
 }
 
 function inProcess(handle: (request: Request) => Promise<Response>): Running {
+  const url = "http://localhost/webhooks";
   return {
-    send: (body, headers) =>
-      handle(new Request("http://localhost/webhooks", { method: "POST", body, headers })),
+    url,
+    send: (body, headers) => handle(new Request(url, { method: "POST", body, headers })),
     stop: () => Promise.resolve(),
   };
 }

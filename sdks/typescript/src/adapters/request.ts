@@ -1,6 +1,5 @@
 /**
- * For everything that speaks `Request` and `Response`: Deno, Bun, workers, and the
- * frameworks on top of them.
+ * For everything that speaks `Request` and `Response`, as long as it has `node:crypto`.
  */
 import { ParsedBodyError } from "../body.js";
 import { BodyTooLongError, readBytes } from "../receiver.js";

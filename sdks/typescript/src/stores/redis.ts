@@ -1,5 +1,5 @@
 /**
- * The inbox in Redis 6 or newer, leased and queued, and locks. As durable as that
+ * The inbox in Redis 7, leased and queued, and locks. As durable as that
  * Redis: what it loses in a crash or evicts for want of memory is forgotten, and
  * comes again as new. Run it with `appendonly yes` and `maxmemory-policy noeviction`.
  */

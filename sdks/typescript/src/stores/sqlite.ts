@@ -1,6 +1,6 @@
 /**
- * The inbox in SQLite, on a connection of better-sqlite3 or of `node:sqlite`. Give
- * it a connection of its own: a transaction stays open while a handler awaits.
+ * The inbox in SQLite, on a connection of better-sqlite3. Give it one of its own: a
+ * transaction stays open while a handler awaits.
  */
 import { AsyncLocalStorage } from "node:async_hooks";
 
@@ -111,7 +111,6 @@ class SqliteDriver<Database extends SqliteDatabase> implements SqlDriver<Databas
 }
 
 function isBusy(error: unknown): boolean {
-  const { code, errcode } = error as { code?: unknown; errcode?: unknown };
-  // better-sqlite3 names it, node:sqlite gives SQLite's number
-  return (typeof code === "string" && code.startsWith("SQLITE_BUSY")) || errcode === 5;
+  const { code } = error as { code?: unknown };
+  return typeof code === "string" && code.startsWith("SQLITE_BUSY");
 }
