@@ -1,4 +1,4 @@
-"""The SQL stores of the SDKs share their tables, so that one can accept what another works on."""
+"""The SQL stores share their tables with the TypeScript SDK's: one accepts, the other works."""
 
 import re
 from pathlib import Path

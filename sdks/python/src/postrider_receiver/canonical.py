@@ -19,10 +19,18 @@ DEPTH_MAX = 64
 Numbers = Literal["refuse", "stringify", "round"]
 
 _SPACE = re.compile(r"[ \t\n\r]*")
+# what most values are: an integer that a double holds, or a string without escapes
+_SIMPLE = re.compile(
+    r"""[ \t\n\r]*
+    (?: (-?(?:0|[1-9][0-9]{0,14})) (?![0-9.eE]) | "([^"\\\x00-\x1f]*)" )
+    [ \t\n\r]*""",
+    re.VERBOSE,
+)
 _STRING = re.compile(r'"[^"\\\x00-\x1f]*(?:\\[^\x00-\x1f][^"\\\x00-\x1f]*)*"')
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
 _INTEGER = re.compile(r"-?[0-9]+")
 _LITERALS = {"t": ("true", True), "f": ("false", False), "n": ("null", None)}
+_WORDS = {value: word for word, value in _LITERALS.values()}
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _BYTE_ORDER_MARKS = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")
 
@@ -123,6 +131,10 @@ class _Reader:
 
     def _value(self) -> Any:
         """A value and the white space around it."""
+        simple = _SIMPLE.match(self._text, self._at)
+        if simple is not None:
+            self._at = simple.end()
+            return simple[2] if simple[1] is None else int(simple[1])
         self._skip_space()
         start = self._text[self._at : self._at + 1]
         if start == '"':
@@ -254,6 +266,12 @@ def _written(value: Any, order: _KeyOrder) -> bytes:
 def _write(value: Any, order: _KeyOrder, out: Callable[[str], None]) -> None:
     if isinstance(value, str):
         out(encode_basestring(value))
+    elif value is None or isinstance(value, bool):
+        out(_WORDS[value])
+    elif isinstance(value, int):
+        out(str(value))
+    elif isinstance(value, float):
+        out(number_text(value))
     elif isinstance(value, dict):
         opening = "{"
         for key in order(value):
@@ -261,17 +279,13 @@ def _write(value: Any, order: _KeyOrder, out: Callable[[str], None]) -> None:
             _write(value[key], order, out)
             opening = ","
         out("}" if value else "{}")
-    elif isinstance(value, list):
+    else:
         opening = "["
         for item in value:
             out(opening)
             _write(item, order, out)
             opening = ","
         out("]" if value else "[]")
-    elif isinstance(value, float):
-        out(number_text(value))
-    else:
-        out(json.dumps(value))
 
 
 def _property_order(keys: Iterable[str]) -> list[str]:

@@ -44,7 +44,7 @@ class Profile:
     hex_header: HexHeader | None = None
     server_host_header: str | None = None
     # Only for signing: the event's own time is signed while it is younger than this and not in the
-    # future, else the attempt's. Libraries refuse 300 s; this leaves a minute for the attempt
+    # future, else the attempt's (with 0, always). Libraries refuse 300 s; this leaves a minute
     event_time_age_ms: int = 240_000
 
     @staticmethod

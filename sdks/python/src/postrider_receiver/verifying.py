@@ -83,20 +83,18 @@ class Verifier:
     def _claims(self, body: bytes, headers: dict[str, str]) -> Iterator["_Claim"]:
         """What may have been signed, likeliest first; each is made only when it is needed."""
         is_automa = self.profile.signature_list == "automa"
-        in_body = None
         try:
-            yield _claim_in_headers(self.profile, headers, body)
+            in_headers = _claim_in_headers(self.profile, headers, body)
         except MissingHeader:
-            in_body = _claim_in_body(body) if is_automa else None
-            if in_body is None:
+            if not is_automa or _claim_in_body(body) is None:
                 raise
-        if is_automa:
-            in_body = in_body or _claim_in_body(body)
-            if in_body is not None:
-                yield in_body
-                yield from in_body.rewritten(canonical.jcs)
-        elif self.profile.body_form == "ecma":
-            yield from _claim_in_headers(self.profile, headers, body).rewritten(canonical.ecma)
+        else:
+            yield in_headers
+            if self.profile.body_form == "ecma":
+                yield from in_headers.rewritten(canonical.ecma)
+        if is_automa and (in_body := _claim_in_body(body)) is not None:
+            yield in_body
+            yield from in_body.rewritten(canonical.jcs)
 
     def _verified_list(self, body: bytes, headers: dict[str, str], listed: str) -> "_Claim":
         elements = listed.encode("utf-8", "surrogatepass").split(b" ")
