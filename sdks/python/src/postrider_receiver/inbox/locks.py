@@ -35,6 +35,10 @@ class Lock:
         """Whether another may hold the lock by now."""
         return self._heartbeat.is_lost
 
+    def wait_until_lost(self, timeout_seconds: float | None = None) -> bool:
+        """Waits for the signal that the lock is lost; False when the time is over before."""
+        return self._heartbeat.wait_until_lost(timeout_seconds)
+
     def check(self) -> None:
         """Raises `LeaseLost` when the lock is lost; call it before each effect."""
         self._heartbeat.check()
