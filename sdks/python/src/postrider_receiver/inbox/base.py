@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable
+from typing import Generic, TypeVar
 
 from postrider_receiver.event import WebhookEvent
 from postrider_receiver.inbox.record import Arrival, Consumer, Key, OtherBody, Reprocessed, Stats
@@ -9,37 +10,37 @@ from postrider_receiver.inbox.store import Store
 
 SOURCE = "postrider"
 
+S = TypeVar("S", bound=Store)
+
 log = logging.getLogger("postrider_receiver")
 
 
-class Inbox:
+class Inbox(Generic[S]):
     """Remembers the events of a `source` (a sender's name of your choice) that a `consumer` (the
     purpose they are handled for) has seen, in a store."""
 
-    def __init__(
-        self, store: Store, *, source: str, consumer: str, now: Callable[[], float]
-    ) -> None:
+    def __init__(self, store: S, *, source: str, consumer: str, now: Callable[[], float]) -> None:
         self.consumer = Consumer(source, consumer)
-        self._operated = store
+        self._store = store
         self._now = now
 
     def stats(self) -> Stats:
         """How many events there are in each state."""
-        return self._operated.stats(self.consumer, self.now_ms())
+        return self._store.stats(self.consumer, self.now_ms())
 
     def reprocess(self, event_id: str) -> Reprocessed:
         """Lets an event run again: by a worker if its body is stored (queued), else by its next
         delivery. Refused (`running`) while it runs."""
-        return self._operated.reprocess(Key(self.consumer, event_id), self.now_ms())
+        return self._store.reprocess(Key(self.consumer, event_id), self.now_ms())
 
     def forget(self, event_id: str) -> bool:
         """Removes an event, so that its id is new again; False when there was none."""
-        return self._operated.forget(Key(self.consumer, event_id))
+        return self._store.forget(Key(self.consumer, event_id))
 
     def purge(self) -> int:
         """Removes what was settled a retention ago, of every consumer of the store; says how many.
         Run it now and then."""
-        return self._operated.purge(self.now_ms())
+        return self._store.purge(self.now_ms())
 
     def now_ms(self) -> int:
         return int(self._now() * 1_000)

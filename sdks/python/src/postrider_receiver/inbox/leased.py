@@ -46,7 +46,7 @@ class Lease:
 LeasedHandler = Callable[[WebhookEvent, Lease], Returned]
 
 
-class LeasedInbox(Inbox):
+class LeasedInbox(Inbox[LeaseStore]):
     """Hands each new event to `handler(event, lease)`, one holder at a time.
 
     A holder that crashes or stalls loses its lease after `lease_seconds` without a heartbeat; the
@@ -65,7 +65,6 @@ class LeasedInbox(Inbox):
         now: Callable[[], float] = time.time,
     ) -> None:
         super().__init__(store, source=source, consumer=consumer, now=now)
-        self._store = store
         self._handler = handler
         self._lease_ms = checked_lease_ms(lease_seconds)
 

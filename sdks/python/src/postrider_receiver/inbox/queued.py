@@ -16,7 +16,7 @@ from postrider_receiver.inbox.worker import Worker
 RETRY_DELAYS_SECONDS = (5, 30, 120, 600, 1_800, 3_600, 7_200, 14_400, 28_800)
 
 
-class QueuedInbox(Inbox):
+class QueuedInbox(Inbox[LeaseStore]):
     """Stores each new event, answers 202, and lets workers hand it to `handler(event, lease)`.
 
     Workers run in this process (`inbox.start()`) or in others, on the same store. An event whose
@@ -37,7 +37,6 @@ class QueuedInbox(Inbox):
         now: Callable[[], float] = time.time,
     ) -> None:
         super().__init__(store, source=source, consumer=consumer, now=now)
-        self._store = store
         self._handler = handler
         self._order_key = order_key
         self._retry_delays_seconds = retry_delays_seconds

@@ -14,7 +14,7 @@ from postrider_receiver.inbox.store import TransactionalStore
 TransactionalHandler = Callable[[WebhookEvent, Any], Returned]
 
 
-class TransactionalInbox(Inbox):
+class TransactionalInbox(Inbox[TransactionalStore]):
     """Hands each new event to `handler(event, transaction)`, whose writes through `transaction`
     happen exactly once, whatever crashes when.
 
@@ -33,7 +33,6 @@ class TransactionalInbox(Inbox):
         now: Callable[[], float] = time.time,
     ) -> None:
         super().__init__(store, source=source, consumer=consumer, now=now)
-        self._store = store
         self._handler = handler
 
     def deliver(self, event: WebhookEvent) -> Delivered:
