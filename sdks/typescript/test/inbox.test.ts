@@ -181,12 +181,21 @@ for (const [name, start] of Object.entries(kinds)) {
       let count = 0;
       const counting = countingHeartbeats(opened.store, () => {
         count += 1;
-        // three leases' worth
-        if (count === 9) beats.resolve();
+        // three of them fit into a lease
+        if (count === 4) beats.resolve();
       });
-      const inbox = new LeasedInbox(counting, { consumer: "long", leaseMs: 150 }, async () => {
-        await beats.promise;
-      });
+      const { report } = reports();
+      const inbox = new LeasedInbox(
+        counting,
+        { consumer: "long", leaseMs: 900, report },
+        (_, context) =>
+          new Promise((resolve, reject) => {
+            context.signal.addEventListener("abort", () => {
+              reject(context.signal.reason as Error);
+            });
+            void beats.promise.then(resolve);
+          }),
+      );
       const event = verifiedEvent("evt_long");
       assert.deepEqual(await inbox.deliver(event), { outcome: "new", status: 200 });
     });
@@ -322,6 +331,26 @@ test("every outcome is answered as the vectors say", async () => {
     const fixed = typeof expected?.status === "number" ? expected.status : 201;
     assert.equal(status, fixed, outcome);
     assert.equal(retryAfterSeconds !== undefined, expected?.retry_after ?? false, outcome);
+  }
+});
+
+test("a handler is told when its store fails or hangs for a whole lease", async () => {
+  const { report } = reports();
+  for (const extend of [
+    () => Promise.reject(new Error("down")),
+    () => new Promise<boolean>(() => undefined),
+  ]) {
+    const store = new MemoryStore();
+    store.heartbeat = extend;
+    const inbox = new LeasedInbox(store, { consumer, report, leaseMs: 60 }, (_, context) => {
+      return new Promise<void>((resolve) => {
+        context.signal.addEventListener("abort", () => {
+          resolve();
+        });
+      });
+    });
+    // nobody took it over, so it may still finish
+    assert.equal((await inbox.deliver(verifiedEvent("evt_1"))).outcome, "new");
   }
 });
 

@@ -13,7 +13,7 @@ export class LeaseLostError extends Error {
 
 /**
  * Runs `work` while `extend` keeps the lease. The signal is aborted when `extend`
- * says that the lease is lost, or has thrown for as long as the lease lasts.
+ * says that the lease is lost, or has not said for a whole lease that it is kept.
  */
 export async function underLease<T>(
   leaseMs: number,
@@ -22,27 +22,34 @@ export async function underLease<T>(
 ): Promise<T> {
   const controller = new AbortController();
   let keptAtMs = performance.now();
-  let beating: Promise<void> | undefined;
+  let isBeating = false;
+  const giveUp = (cause?: unknown) => {
+    if (performance.now() - keptAtMs < leaseMs) return;
+    controller.abort(new LeaseLostError("the lease could not be kept", { cause }));
+  };
   const beat = async () => {
     const startMs = performance.now();
+    isBeating = true;
     try {
       if (await extend()) keptAtMs = startMs;
       else controller.abort(new LeaseLostError("the lease was taken over"));
     } catch (cause) {
-      if (performance.now() - keptAtMs < leaseMs) return;
-      controller.abort(new LeaseLostError("the lease could not be kept", { cause }));
+      giveUp(cause);
+    } finally {
+      isBeating = false;
     }
   };
   const timer = setInterval(() => {
-    if (controller.signal.aborted) return;
-    beating ??= beat().finally(() => (beating = undefined));
+    // a store that hangs is as bad as one that fails; but after a pause of this
+    // process it is asked first, as nobody may have taken over
+    if (isBeating) giveUp();
+    else if (!controller.signal.aborted) void beat();
   }, leaseMs / BEATS_PER_LEASE);
   try {
     return await work(controller.signal);
   } finally {
+    // a heartbeat under way does no harm: its token is about to be spent
     clearInterval(timer);
-    // a heartbeat under way must not follow the finish
-    await beating;
   }
 }
 
