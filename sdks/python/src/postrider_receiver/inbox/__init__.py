@@ -1,0 +1,1 @@
+"""What handles verified events exactly once, in three modes, and locks."""
