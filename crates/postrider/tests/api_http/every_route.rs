@@ -54,6 +54,9 @@ struct Route {
     path: String,
     body: String,
     has_body: bool,
+    /// Names of query parameters and of members of the body that take an id.
+    id_parameters: Vec<String>,
+    id_members: Vec<String>,
 }
 
 impl World {
@@ -95,8 +98,27 @@ impl World {
 impl Route {
     fn new(document: &Value, path: String, method: String, operation: &Value) -> Self {
         let schema = operation.pointer("/requestBody/content/application~1json/schema");
-        let body = schema.map(|schema| good_example(document, schema).to_string());
-        Self { method, path, has_body: body.is_some(), body: body.unwrap_or_default() }
+        let example = schema.map(|schema| good_example(document, schema));
+        let members = example.as_ref().and_then(Value::as_object).into_iter().flatten();
+        let id_members = members.map(|(name, _)| name.clone()).filter(|name| is_of_id(name));
+        let parameters = operation["parameters"].as_array().into_iter().flatten();
+        let queries = parameters.filter(|parameter| parameter["in"] == "query");
+        let names = queries.filter_map(|parameter| parameter["name"].as_str());
+        Self {
+            method,
+            path,
+            has_body: example.is_some(),
+            id_members: id_members.collect(),
+            id_parameters: names.filter(|name| is_of_id(name)).map(str::to_owned).collect(),
+            body: example.map(|example| example.to_string()).unwrap_or_default(),
+        }
+    }
+
+    /// The good body with another member.
+    fn body_with(&self, member: &str, id: &str) -> String {
+        let mut body: Value = serde_json::from_str(&self.body).unwrap();
+        body[member] = id.into();
+        body.to_string()
     }
 
     fn name(&self) -> String {
@@ -133,6 +155,18 @@ impl Route {
             _ => is_in(READERS) || (self.method == "GET" && !is_in(MANAGERS_ONLY)),
         }
     }
+}
+
+fn is_of_id(name: &str) -> bool {
+    UNKNOWN.iter().any(|(kind, _)| id_name(kind) == name)
+}
+
+/// What an id of a kind is called where it is not in the path.
+fn id_name(kind: &str) -> String {
+    let one = kind
+        .strip_suffix("ies")
+        .map_or_else(|| kind[..kind.len() - 1].to_owned(), |stem| format!("{stem}y"));
+    format!("{one}_id")
 }
 
 fn is(reply: &Reply, status: u16, code: &str) -> bool {
@@ -186,6 +220,38 @@ async fn every_route_answers_a_foreign_id_as_an_unknown_one() {
             assert!(is(&reply, 404, "not_found"), "{} {id} {reply:?}", route.name());
         }
     }
+}
+
+/// An id in a query or a body of another tenant's is answered as one that nothing has.
+#[tokio::test]
+async fn a_foreign_id_beside_the_path_is_as_good_as_an_unknown_one() {
+    let world = World::make().await;
+    let stranger = bearer(&world.server.key("stranger", "manage").await);
+    for route in world.routes.iter().filter(|route| route.kind().is_none()) {
+        for (kind, unknown) in UNKNOWN {
+            let (own, name) = (&world.ids[kind], id_name(kind));
+            if route.id_parameters.contains(&name) {
+                let path = |id: &str| format!("{}?{name}={id}", route.path);
+                let expected = world.call(route, &path(unknown), &stranger).await;
+                let reply = world.call(route, &path(own), &stranger).await;
+                assert_same(&reply, &expected, &route.name());
+            }
+            if route.id_members.contains(&name) {
+                let call = async |id: &str| {
+                    let body = route.body_with(&name, id);
+                    let (method, path) = (&route.method, &route.path);
+                    world.server.call_with(method, path, &stranger, body.as_bytes()).await
+                };
+                assert_same(&call(own).await, &call(unknown).await, &route.name());
+            }
+        }
+    }
+}
+
+fn assert_same(reply: &Reply, expected: &Reply, name: &str) {
+    assert_eq!(reply.status, expected.status, "{name} {reply:?}");
+    let (shown, wanted) = (reply.json(), expected.json());
+    assert_eq!(shown, wanted, "{name}");
 }
 
 #[tokio::test]
