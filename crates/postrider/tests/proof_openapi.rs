@@ -17,7 +17,7 @@ use support::server::{KEY, TestServer};
 use support::third_party::environment;
 
 /// Requests to each route, in each phase that makes them up.
-const EXAMPLES_MAX: &str = "50";
+const EXAMPLES_MAX: &str = "40";
 /// Seconds that one request may take.
 const REQUEST_SECONDS_MAX: &str = "20";
 
