@@ -223,10 +223,10 @@ pub trait AccessStore: Send + Sync + 'static {
 
     async fn tenants(&self) -> Result<Vec<Tenant>, StoreError>;
 
-    /// Deletes a tenant, revokes its keys and replaces its webhooks by their tombstones; `false`
-    /// when there is no such tenant. `Conflict`, and nothing is changed, when a webhook has another
-    /// version than the one before its tombstone's. Its name may be given again. What is pending
-    /// is left to the caller, and its events and history to retention.
+    /// Deletes a tenant with its event types, revokes its keys and replaces its webhooks by their
+    /// tombstones; `false` when there is no such tenant. `Conflict`, and nothing is changed, when a
+    /// webhook has another version than the one before its tombstone's. Its name may be given
+    /// again. What is pending is left to the caller, and its events and history to retention.
     async fn delete_tenant(&self, ending: TenantEnding) -> Result<bool, StoreError>;
 
     /// `Conflict` when the key is taken. Doing it again with the same content is harmless.

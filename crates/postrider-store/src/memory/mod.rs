@@ -324,6 +324,7 @@ impl AccessStore for MemoryStore {
         for key in keys.filter(|key| key.tenant == Some(ending.tenant)) {
             key.revoked_at = key.revoked_at.or(Some(ending.at));
         }
+        state.event_types.retain(|(tenant, _), _| *tenant != ending.tenant);
         state.tenants.remove(&ending.tenant);
         Ok(true)
     }

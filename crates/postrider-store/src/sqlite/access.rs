@@ -42,6 +42,7 @@ pub(super) fn delete_tenant(connection: &Connection, ending: &TenantEnding) -> O
         "UPDATE api_key SET revoked_at = ?2 WHERE tenant = ?1 AND revoked_at IS NULL",
         [tenant, ending.at],
     )?;
+    connection.execute("DELETE FROM event_type WHERE tenant = ?1", [tenant])?;
     for tombstone in &ending.tombstones {
         webhooks::update(connection, tombstone)?;
     }

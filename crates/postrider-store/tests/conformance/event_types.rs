@@ -1,7 +1,7 @@
 use postrider_core::catalogue::{CatalogueEntry, Validation};
 use postrider_core::id::{Key, TenantKey};
 use postrider_signature::NumberPolicy;
-use postrider_store::StoreError;
+use postrider_store::{StoreError, Tenant, TenantEnding};
 
 use crate::World;
 
@@ -74,4 +74,17 @@ pub(crate) async fn event_types_come_in_pages_by_tenant_and_name(world: World) {
         found.extend(page.into_iter().map(|entry| (entry.tenant, entry.name.to_string())));
     }
     assert_eq!(found, sorted.map(|(tenant, name)| (tenant, name.to_owned())));
+}
+
+pub(crate) async fn a_deleted_tenant_takes_its_event_types_along(mut world: World) {
+    let (key, other): (TenantKey, TenantKey) = (world.key(), world.key());
+    let tenant = Tenant { key, name: "acme".to_owned(), created_at: world.now };
+    world.store.insert_tenant(tenant).await.unwrap();
+    for tenant in [key, other] {
+        world.store.put_event_type(entry(&world, tenant, "a.b")).await.unwrap();
+    }
+    let ending = TenantEnding { tenant: key, at: world.now, tombstones: Vec::new() };
+    assert_eq!(world.store.delete_tenant(ending).await, Ok(true));
+    let left = world.store.event_types(None, 10).await.unwrap();
+    assert_eq!(left, [entry(&world, other, "a.b")]);
 }

@@ -59,7 +59,8 @@ on_every_store! {
         an_event_type_is_listed_as_it_was_given
         a_changed_event_type_replaces_the_version_before_it
         an_event_type_begins_at_version_1
-        event_types_come_in_pages_by_tenant_and_name;
+        event_types_come_in_pages_by_tenant_and_name
+        a_deleted_tenant_takes_its_event_types_along;
     accepting:
         an_accepted_event_is_found_as_it_was_given
         an_event_that_nobody_wants_is_stored

@@ -123,7 +123,7 @@ impl Engine {
         Ok(tenant)
     }
 
-    /// Deletes a tenant with its keys and webhooks: none of its keys is let in after this, no attempt
+    /// Deletes a tenant with its keys, webhooks and event types: none of its keys is let in after this, no attempt
     /// for its webhooks starts, and what is pending for them is cancelled. Its name is free again.
     pub async fn delete_tenant(&self, name: &str) -> Result<(), TenantError> {
         let (engine, name) = (self.clone(), name.to_owned());
@@ -148,6 +148,7 @@ impl Engine {
         let ending = TenantEnding { tenant, at: self.now(), tombstones: tombstones.clone() };
         let deleted = self.store().delete_tenant(ending).await.map_err(TenantError::Store)?;
         self.inner.access.forget(tenant);
+        self.inner.catalogues.forget(tenant);
         if !deleted {
             return Err(TenantError::NotFound);
         }

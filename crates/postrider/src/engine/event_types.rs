@@ -165,6 +165,10 @@ impl Catalogues {
         }
     }
 
+    pub(super) fn forget(&self, tenant: TenantKey) {
+        lock(&self.tenants).remove(&tenant);
+    }
+
     fn put(&self, entry: CatalogueEntry) -> Arc<KnownType> {
         let (tenant, name) = (entry.tenant, entry.name.clone());
         let known = Arc::new(KnownType::of(name.clone(), Some(entry)));
