@@ -2,11 +2,11 @@
 //! tries the API by its document, and the databases that receivers keep their inboxes in.
 //!
 //! Programs come from Debian's packages when they are missing. Packages for Node.js and Python go
-//! into `target/test-env`, exactly as `tests/receivers` and `tests/openapi` pin them; nothing goes
-//! anywhere else.
+//! into `target/test-env`, exactly as `tests/receivers`, `tests/openapi` and the SDKs pin them; only
+//! npm's for the TypeScript SDK go into its own folder, where its tools look for them.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context as _, bail, ensure};
@@ -14,8 +14,11 @@ use anyhow::{Context as _, bail, ensure};
 use crate::program::{cargo, must, output};
 
 /// Oldest versions that the receivers run on.
-const NODE_MIN: [u32; 2] = [18, 0];
-const PYTHON_MIN: [u32; 2] = [3, 10];
+const NODE_MIN: [u32; 2] = [20, 3];
+/// automa-bot, which is tested against, wants it.
+const PYTHON_MIN: [u32; 2] = [3, 11];
+
+const REQUIREMENTS: &str = "requirements.txt";
 
 /// Written last into an environment; says what it was made from.
 const STAMP: &str = "made-from";
@@ -27,8 +30,16 @@ pub(crate) fn prepare(root: &Path) -> anyhow::Result<()> {
     let environments = root.join("target/test-env");
     let receivers = root.join("tests/receivers");
     node_packages(&receivers.join("node"), &environments.join("node"))?;
-    python_packages(&receivers.join("python"), &environments.join("python"))?;
-    python_packages(&root.join("tests/openapi"), &environments.join("openapi"))
+    python_packages(&receivers.join("python"), REQUIREMENTS, &environments.join("python"))?;
+    python_packages(&root.join("tests/openapi"), REQUIREMENTS, &environments.join("openapi"))?;
+    python_sdk(root).map(drop)
+}
+
+/// The Python that has what the SDK's checks and tests need.
+pub(crate) fn python_sdk(root: &Path) -> anyhow::Result<PathBuf> {
+    let environment = root.join("target/test-env/python-sdk");
+    python_packages(&root.join("sdks/python"), "requirements-dev.txt", &environment)?;
+    Ok(environment.join("bin/python"))
 }
 
 fn rust_components(root: &Path) -> anyhow::Result<()> {
@@ -51,15 +62,18 @@ struct Program {
     packages: &'static [&'static str],
 }
 
-const PROGRAMS: [Program; 6] = [
+const PROGRAMS: [Program; 8] = [
     Program { name: "curl", is_there: || has("curl"), packages: &["curl", "ca-certificates"] },
-    Program { name: "Node.js 18 or newer", is_there: has_node, packages: &["nodejs"] },
+    Program { name: "Node.js 20 or newer", is_there: has_node, packages: &["nodejs"] },
     Program { name: "npm", is_there: || has("npm"), packages: &["npm"] },
     Program {
-        name: "Python 3.10 or newer with venv",
+        name: "Python 3.11 or newer with venv",
         is_there: has_python,
         packages: &["python3", "python3-venv"],
     },
+    // npm compiles SQLite for Node.js where there is no built one to be had
+    Program { name: "a C++ compiler", is_there: || has("g++"), packages: &["g++"] },
+    Program { name: "make", is_there: || has("make"), packages: &["make"] },
     Program { name: "PostgreSQL", is_there: has_postgres, packages: &["postgresql"] },
     Program { name: "Redis", is_there: || has("redis-server"), packages: &["redis-server"] },
 ];
@@ -150,9 +164,9 @@ fn node_packages(pinned: &Path, environment: &Path) -> anyhow::Result<()> {
     })
 }
 
-fn python_packages(pinned: &Path, environment: &Path) -> anyhow::Result<()> {
+fn python_packages(pinned: &Path, requirements: &str, environment: &Path) -> anyhow::Result<()> {
     let python = output(Command::new("python3").arg("--version")).unwrap_or_default();
-    make_once(pinned, &["requirements.txt"], &python, environment, || {
+    make_once(pinned, &[requirements], &python, environment, || {
         must(Command::new("python3").args(["-m", "venv"]).arg(environment))?;
         let pip = || {
             let mut pip = Command::new(environment.join("bin/python"));
@@ -163,7 +177,7 @@ fn python_packages(pinned: &Path, environment: &Path) -> anyhow::Result<()> {
         must(
             pip()
                 .args(["install", "--quiet", "--no-deps", "--requirement"])
-                .arg(pinned.join("requirements.txt")),
+                .arg(pinned.join(requirements)),
         )?;
         must(pip().arg("check"))
     })

@@ -4,6 +4,7 @@
 
 mod environment;
 mod program;
+mod sdks;
 mod sim;
 mod tally;
 mod test;

@@ -107,6 +107,57 @@ pub(crate) fn libtest(lines: &[String]) -> Counted {
     counted
 }
 
+/// Reads `node --test`: `ℹ pass 3`, `ℹ fail 1`, or with a `#` instead of the sign, and `✖ NAME (1.2ms)`.
+pub(crate) fn node_test(lines: &[String]) -> Counted {
+    let mut counted = Counted::default();
+    for line in lines {
+        let line = line.trim();
+        if let Some(said) = line.strip_prefix("ℹ ").or_else(|| line.strip_prefix("# ")) {
+            match said.split_once(' ') {
+                Some(("pass", number)) => counted.passed += number.parse().unwrap_or(0),
+                Some(("fail" | "cancelled", number)) => {
+                    counted.failed += number.parse().unwrap_or(0);
+                }
+                _ => {}
+            }
+        } else if let Some(name) = line.strip_prefix("✖ ").filter(|name| name.ends_with("ms)")) {
+            push_once(&mut counted.failures, name);
+        }
+    }
+    counted.failures.truncate(counted.failed);
+    counted
+}
+
+/// Reads pytest: its last line, `1 failed, 2 passed, 3 skipped in 4.5s`, and `FAILED NAME - why`.
+pub(crate) fn pytest(lines: &[String]) -> Counted {
+    let mut counted = Counted::default();
+    for line in lines {
+        let line = line.trim().trim_matches('=').trim();
+        let last = line.rsplit_once(" in ").filter(|(_, time)| is_time(time));
+        if let Some((counts, _)) = last {
+            for (number, what) in numbers(counts, ',') {
+                match what.as_str() {
+                    "passed" => counted.passed += number,
+                    "failed" | "error" | "errors" => counted.failed += number,
+                    _ => {}
+                }
+            }
+        } else if let Some(name) =
+            line.strip_prefix("FAILED ").or_else(|| line.strip_prefix("ERROR "))
+        {
+            push_once(&mut counted.failures, name);
+        }
+    }
+    counted.failures.truncate(counted.failed);
+    counted
+}
+
+/// `35.10s`, or `95.10s (0:01:35)`.
+fn is_time(text: &str) -> bool {
+    let seconds = text.split(' ').next().and_then(|text| text.strip_suffix('s'));
+    seconds.is_some_and(|seconds| seconds.parse::<f64>().is_ok())
+}
+
 /// `3 passed, 1 timed out` as pairs.
 fn numbers(text: &str, separator: char) -> impl Iterator<Item = (usize, String)> {
     text.split(separator).filter_map(|part| {
@@ -180,6 +231,18 @@ mod tests {
         let counted = libtest(&lines(said));
         let failures = vec!["a::two".to_owned()];
         assert_eq!(counted, Counted { passed: 8, failed: 1, failures });
+    }
+
+    #[test]
+    fn node_and_pytest_are_counted_by_what_they_close_with() {
+        let said =
+            "✔ a (1.2ms)\n✖ b (0.3ms)\nℹ tests 3\nℹ pass 2\nℹ fail 1\nℹ cancelled 0\nℹ skipped 0";
+        let failures = vec!["b (0.3ms)".to_owned()];
+        assert_eq!(node_test(&lines(said)), Counted { passed: 2, failed: 1, failures });
+        let said = "FAILED tests/test_a.py::test_b - assert 1 == 2\n1 failed, 566 passed, 2 skipped in 95.10s (0:01:35)";
+        let failures = vec!["tests/test_a.py::test_b - assert 1 == 2".to_owned()];
+        assert_eq!(pytest(&lines(said)), Counted { passed: 566, failed: 1, failures });
+        assert_eq!(pytest(&lines("==== 5 passed in 0.12s ====")).passed, 5);
     }
 
     #[test]

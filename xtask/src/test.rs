@@ -4,12 +4,13 @@
 //! clippy's own pass needs.
 
 use std::io::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Instant;
 
 use crate::environment;
 use crate::program::{self, Ended};
+use crate::sdks::{self, Step};
 use crate::tally::{Counted, Tally, libtest, nextest};
 
 /// From which proptest draws its cases.
@@ -36,6 +37,9 @@ pub(crate) fn run(root: &Path, filter: Option<&str>) -> anyhow::Result<bool> {
     }
     if prepared.is_ok() {
         run.tests(filter);
+        if filter.is_none() {
+            run.sdks();
+        }
     }
     run.conclude()
 }
@@ -108,6 +112,34 @@ impl Run<'_> {
         let rest = ["--locked", "--doc", "--no-fail-fast"];
         let arguments = [&["test"], of, &rest, filter].concat();
         self.counted(&format!("doc tests{part}"), &arguments, libtest);
+    }
+
+    /// The SDKs in other languages. The server that they receive from is built by now.
+    fn sdks(&mut self) {
+        let target = std::env::var_os("CARGO_TARGET_DIR").map_or("target".into(), PathBuf::from);
+        let server = self.root.join(target).join("debug/postrider");
+        for (name, steps) in [
+            ("TypeScript SDK", sdks::typescript(self.root, &server)),
+            ("Python SDK", sdks::python(self.root)),
+        ] {
+            let steps = steps.unwrap_or_else(|error| {
+                eprintln!("xtask: {name}: {error:#}");
+                self.tally.step(name, false);
+                Vec::new()
+            });
+            for Step { name, mut command, count } in steps {
+                let ended = timed(name, || program::run(&mut command));
+                let ended = is_success(name, ended);
+                let is_success = ended.as_ref().is_some_and(|ended| ended.is_success);
+                match count {
+                    None => self.tally.step(name, is_success),
+                    Some(count) => {
+                        let lines = ended.map(|ended| ended.lines).unwrap_or_default();
+                        self.tally.tests(name, is_success, count(&lines));
+                    }
+                }
+            }
+        }
     }
 
     fn conclude(self) -> anyhow::Result<bool> {
