@@ -102,6 +102,7 @@ mod tests {
             event_type: "code.generated".parse().unwrap(),
             occurred_at: 0,
             bodies: Bodies { verbatim: Bytes::new(), ecma: None, jcs: None },
+            numbers: NumberPolicy::Refuse,
             matching: MatchingKey::from_raw(1),
         }
     }

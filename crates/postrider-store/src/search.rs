@@ -141,14 +141,13 @@ const LAST_WEBHOOK: u64 = u64::MAX >> 1;
 impl DeliveryFilter {
     /// All deliveries.
     pub fn all() -> Self {
-        use DeliveryState::{Cancelled, Failed, Pending, Succeeded};
         Self {
             webhook: None,
             event: None,
             types: None,
             after: None,
             before: None,
-            states: vec![Pending, Succeeded, Failed, Cancelled],
+            states: DeliveryState::ALL.to_vec(),
             status: None,
         }
     }
