@@ -7,6 +7,7 @@
 mod access;
 mod catalogue;
 mod commit;
+mod entries;
 mod failure;
 mod health;
 mod index;

@@ -139,6 +139,14 @@ pub(super) fn last_entries_in_index(n: Bucket) -> String {
     )
 }
 
+/// ?1 and ?2 first and last event, ?3 limit.
+pub(super) fn entries_of_range(n: Bucket) -> String {
+    format!(
+        "SELECT event, webhook, history FROM history_by_delivery_{n} \
+         WHERE event >= ?1 AND event <= ?2 ORDER BY event, webhook, history LIMIT ?3"
+    )
+}
+
 pub(super) fn entry(n: Bucket) -> String {
     format!("SELECT entry FROM history_{n} WHERE key = ?1")
 }
@@ -175,6 +183,7 @@ pub(super) fn all(n: Bucket, ids: Bucket) -> Vec<String> {
         history_of_delivery_in_index,
         last_entries_in_tail,
         last_entries_in_index,
+        entries_of_range,
         entry,
     ];
     let slots = [slots::WEBHOOKS, slots::TENANTS]

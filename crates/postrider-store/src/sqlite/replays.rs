@@ -6,14 +6,17 @@ use postrider_core::id::{DeliveryKey, ReplayKey, TenantKey, UnixMs, WebhookKey};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::commit::Work;
+use super::entries::Entries;
 use super::failure::{Failure, Outcome};
 use super::search::Fanouts;
-use super::standings::Tails;
 use super::view::{View, key, sql, sql_limit};
 use super::{pending, queries};
 use crate::codec::{decode_replay, encode_replay};
 use crate::error::StoreError;
 use crate::replay::{Replay, ReplayMove, ReplayState, ReplayStep, ReplayStepped};
+
+/// Moves whose standings are read together.
+const MOVES_AT_ONCE: usize = 64;
 
 pub(super) fn insert(connection: &Connection, replay: &Replay) -> Outcome<()> {
     let mut insert = connection
@@ -130,7 +133,7 @@ fn read_row(row: &Row<'_>) -> Outcome<Replay> {
 struct Stepping<'a> {
     replay: &'a Replay,
     fanouts: Fanouts,
-    tails: Tails,
+    entries: Entries,
     at: UnixMs,
 }
 
@@ -140,16 +143,19 @@ impl Work<'_> {
             |replay: &Replay| replay.state == ReplayState::Running && replay.position == step.from;
         let replay = stored(self.connection, step.replay)?.filter(stands);
         let replay = replay.ok_or(StoreError::Conflict("the replay stands elsewhere"))?;
-        let mut stepping = Stepping {
-            replay: &replay,
-            fanouts: Fanouts::default(),
-            tails: self.ledger.view(self.connection).tails()?,
-            at: step.at,
-        };
+        let entries = Entries::read(&self.ledger.view(self.connection))?;
+        let fanouts = Fanouts::default();
+        let mut stepping = Stepping { replay: &replay, fanouts, entries, at: step.at };
         let mut moved = Vec::new();
-        for &wanted in &step.moves {
-            if self.replay_one(&mut stepping, wanted)? {
-                moved.push(wanted.delivery);
+        for moves in step.moves.chunks(MOVES_AT_ONCE) {
+            let keys = || moves.iter().map(|wanted| wanted.delivery.event);
+            if let (Some(oldest), Some(newest)) = (keys().min(), keys().max()) {
+                stepping.entries.turn_to(&self.ledger.view(self.connection), oldest, newest)?;
+            }
+            for &wanted in moves {
+                if self.replay_one(&mut stepping, wanted)? {
+                    moved.push(wanted.delivery);
+                }
             }
         }
         let replay = replay.after(step, moved.len());
@@ -204,6 +210,6 @@ fn standing(
 ) -> Outcome<Option<Standing>> {
     let mut targets = stepping.fanouts.of(view, event)?;
     targets.retain(|target| target.webhook == webhook);
-    let found = view.standings(event, &targets, Some(&stepping.tails))?;
+    let found = view.standings(event, &targets, Some(&stepping.entries))?;
     Ok(found.first().map(|stood| stood.standing))
 }

@@ -9,8 +9,9 @@ use postrider_core::delivery::{Happening, HistoryEntry};
 use postrider_core::event::Event;
 use postrider_core::id::{EventKey, Key, MatchingKey, WebhookKey};
 
+use super::entries::Entries;
 use super::failure::Outcome;
-use super::standings::{Stood, Tails};
+use super::standings::Stood;
 use super::view::View;
 use crate::search::{
     DeliveryPage, DeliverySearch, DeliveryWalk, EventPage, EventSearch, EventWalk, LastAttempt,
@@ -22,6 +23,9 @@ const EVENTS_AT_ONCE: usize = 64;
 /// Deliveries of one event whose standings are read at once.
 const STANDINGS_AT_ONCE: usize = 64;
 
+/// Matchings remembered in one walk: where filters make one for each event, they are read again.
+const FANOUTS_MAX: usize = 64;
+
 /// Who goes where, for walks over many events that share few matchings.
 #[derive(Debug, Default)]
 pub(super) struct Fanouts {
@@ -31,6 +35,9 @@ pub(super) struct Fanouts {
 impl Fanouts {
     /// To whom an event goes, and since when, ascending.
     pub(super) fn of(&mut self, view: &View<'_>, event: &Event) -> Outcome<Vec<Target>> {
+        if self.matched.len() >= FANOUTS_MAX {
+            self.matched.clear();
+        }
         let matched = match self.matched.entry(event.matching) {
             Entry::Occupied(known) => known.into_mut(),
             Entry::Vacant(unread) => unread.insert(view.matching_of(event)?.matched),
@@ -43,7 +50,7 @@ impl Fanouts {
 struct Walker<'a> {
     view: &'a View<'a>,
     fanouts: Fanouts,
-    tails: Tails,
+    entries: Entries,
 }
 
 impl View<'_> {
@@ -62,10 +69,15 @@ impl View<'_> {
 
     pub(super) fn find_deliveries(&self, search: &DeliverySearch) -> Outcome<DeliveryPage> {
         let mut walk = DeliveryWalk::new(search);
-        let mut walker = Walker { view: self, fanouts: Fanouts::default(), tails: self.tails()? };
+        let entries = Entries::read(self)?;
+        let mut walker = Walker { view: self, fanouts: Fanouts::default(), entries };
         let (mut first, mut end) = walk.range();
         while first < end {
             let events = self.events_within(search, first, end)?;
+            let keys = || events.iter().map(|event| event.key);
+            if let (Some(oldest), Some(newest)) = (keys().min(), keys().max()) {
+                walker.entries.turn_to(self, oldest, newest)?;
+            }
             for event in &events {
                 if walker.look_into(&mut walk, search, event)?.is_break() {
                     return Ok(walk.page());
@@ -134,7 +146,7 @@ impl Walker<'_> {
         let fanout = self.fanouts.of(self.view, event)?;
         let went = fanout.iter().any(|target| Some(target.webhook) == search.filter.webhook);
         for targets in walk.targets(event, fanout).chunks(STANDINGS_AT_ONCE) {
-            for stood in self.view.standings(event, targets, Some(&self.tails))? {
+            for stood in self.view.standings(event, targets, Some(&self.entries))? {
                 let last_attempt = self.view.last_attempt(&stood)?;
                 let webhook = stood.delivery.webhook;
                 if walk.delivery(event, webhook, stood.standing, last_attempt).is_break() {

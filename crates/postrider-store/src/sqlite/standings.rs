@@ -1,13 +1,14 @@
 //! How deliveries stand, and what happened to them. There is no row for a delivery: its last
 //! history entry says how it stands; without one it stands as it was accepted.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use postrider_core::delivery::{HistoryEntry, Standing};
 use postrider_core::event::Event;
 use postrider_core::id::{DeliveryKey, EventKey, HistoryKey, Key, WebhookKey};
 use rusqlite::OptionalExtension;
 
+use super::entries::Entries;
 use super::failure::{Failure, Outcome};
 use super::queries;
 use super::view::{View, key, sql, sql_limit};
@@ -24,27 +25,7 @@ pub(super) struct Stood {
     pub(super) last: Option<HistoryEntry>,
 }
 
-/// Where the entries are that are in no list index yet, by event: read once by who asks for the
-/// standings of many, where each would scan the tails.
-#[derive(Debug)]
-pub(super) struct Tails {
-    by_event: HashMap<EventKey, Vec<(Bucket, WebhookKey, HistoryKey)>>,
-}
-
 impl View<'_> {
-    pub(super) fn tails(&self) -> Outcome<Tails> {
-        let mut by_event: HashMap<_, Vec<_>> = HashMap::new();
-        for (&n, marks) in self.live {
-            let mut statement = (self.connection).prepare_cached(&queries::history_tail(n))?;
-            let mut rows = statement.query([marks.history])?;
-            while let Some(row) = rows.next()? {
-                let entries = by_event.entry(key(row.get(0)?)).or_default();
-                entries.push((n, key(row.get(1)?), key(row.get(2)?)));
-            }
-        }
-        Ok(Tails { by_event })
-    }
-
     pub(super) fn delivery(&self, delivery: DeliveryKey) -> Outcome<Option<DeliveryStanding>> {
         let Some(event) = self.event_by_key(delivery.event)? else {
             return Ok(None);
@@ -94,14 +75,14 @@ impl View<'_> {
         &self,
         event: &Event,
         targets: &[Target],
-        tails: Option<&Tails>,
+        entries: Option<&Entries>,
     ) -> Outcome<Vec<Stood>> {
         let (Some(first), Some(last)) = (targets.first(), targets.last()) else {
             return Ok(Vec::new());
         };
         let (first, last) = (first.webhook, last.webhook);
         let kept = self.kept_standings(event.key, first, last)?;
-        let last_entries = self.last_entries(event.key, first, last, tails)?;
+        let last_entries = self.last_entries(event.key, first, last, entries)?;
         let stood = |&Target { webhook, since }| {
             let delivery = DeliveryKey { event: event.key, webhook };
             let last = match last_entries.get(&webhook) {
@@ -145,19 +126,15 @@ impl View<'_> {
         event: EventKey,
         first: WebhookKey,
         last: WebhookKey,
-        tails: Option<&Tails>,
+        entries: Option<&Entries>,
     ) -> Outcome<BTreeMap<WebhookKey, (Bucket, HistoryKey)>> {
         let mut newest = BTreeMap::new();
         for (&n, marks) in self.live.range(self.buckets.of(event)..) {
-            let entries = match tails {
+            let found = match entries {
                 None => self.last_entries_in(n, marks.history, event, first, last)?,
-                Some(tails) => {
-                    let mut entries = self.indexed_entries_in(n, event, first, last)?;
-                    entries.extend(tails.of(n, event, first, last));
-                    entries
-                }
+                Some(entries) => entries.of(self, n, event, (first, last))?,
             };
-            for (webhook, entry) in entries {
+            for (webhook, entry) in found {
                 newest.insert(webhook, (n, entry));
             }
         }
@@ -165,7 +142,7 @@ impl View<'_> {
     }
 
     /// The last entry of each delivery of an event, as far as the list index of a bucket says.
-    fn indexed_entries_in(
+    pub(super) fn indexed_entries_in(
         &self,
         n: Bucket,
         event: EventKey,
@@ -302,23 +279,6 @@ impl View<'_> {
 impl Stood {
     fn standing(&self) -> DeliveryStanding {
         DeliveryStanding { delivery: self.delivery, standing: self.standing }
-    }
-}
-
-impl Tails {
-    /// Ascending by entry.
-    fn of(
-        &self,
-        n: Bucket,
-        event: EventKey,
-        first: WebhookKey,
-        last: WebhookKey,
-    ) -> impl Iterator<Item = (WebhookKey, HistoryKey)> {
-        let entries = self.by_event.get(&event).into_iter().flatten();
-        let of_bucket = entries.filter(move |&&(bucket, webhook, _)| {
-            bucket == n && webhook >= first && webhook <= last
-        });
-        of_bucket.map(|&(_, webhook, entry)| (webhook, entry))
     }
 }
 
