@@ -67,7 +67,11 @@ async fn a_replay_sends_what_a_webhook_missed_while_it_was_disabled() {
     let replay = format!("{path}/replay");
     let refusal = server.call("POST", &replay, ALL).await;
     refused(&refusal, 409, "conflict", &[]);
-    server.call("PATCH", &path, r#"{"state":"enabled"}"#).await;
+    let enabled = server.call("POST", &format!("{path}/enable"), "").await.json();
+    assert_eq!((&enabled["state"], &enabled["missed"]["events"]), (&json!("enabled"), &json!(1)));
+    assert!(enabled["missed"]["since"].is_string(), "{enabled}");
+    let again = server.call("POST", &format!("{path}/enable"), "").await.json();
+    assert_eq!(again["missed"], Value::Null);
     let count = r#"{"since":"2020-01-01T00:00:00Z","states":["missed"],"dry_run":true}"#;
     assert_eq!(server.call("POST", &replay, count).await.json()["count"], 1);
 
