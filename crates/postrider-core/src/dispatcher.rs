@@ -155,6 +155,27 @@ impl Dispatcher {
         Claim::Taken
     }
 
+    /// The same for an operation that ends it, such as a cancelling: one that is ready is taken out
+    /// of memory, so only an attempt under way is in the way.
+    pub fn claim_unstarted(
+        &mut self,
+        settings: &Arc<LaneSettings>,
+        delivery: DeliveryKey,
+    ) -> Claim {
+        if let Some(lane) = self.lanes.get_mut(&delivery.webhook)
+            && let Some(ready) = lane.withdraw(delivery.event)
+        {
+            self.held -= 1;
+            self.held_bytes -= ready.event.bodies.size_bytes();
+        }
+        self.claim(settings, delivery)
+    }
+
+    /// Whether due work of a webhook waits in the store because its lane has not come to it yet.
+    pub fn is_behind(&self, now: UnixMs, webhook: WebhookKey) -> bool {
+        self.lanes.get(&webhook).is_some_and(|lane| lane.is_behind(now))
+    }
+
     fn accepted(&mut self, now: UnixMs, settings: Arc<LaneSettings>, event: Arc<Event>) {
         let webhook = settings.webhook;
         let due = event.accepted_at();

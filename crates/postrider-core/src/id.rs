@@ -92,6 +92,8 @@ key!(/// Names the outcome of matching one event type against one state of a ten
     MatchingKey, "mat_");
 key!(/// Names an API key. The secret part is not in it.
     ApiKeyKey, "key_");
+key!(/// Names a replay: past events on their way to webhooks once more.
+    ReplayKey, "rpl_");
 
 /// One event on its way to one webhook. There is no row for it: the pair is the name.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -357,6 +357,17 @@ impl Lane {
         ready
     }
 
+    /// Takes one that is ready out of memory. Its owner says how it stands from now on.
+    pub(crate) fn withdraw(&mut self, event: EventKey) -> Option<Ready> {
+        let at = self.ready.iter().position(|ready| ready.event.key == event)?;
+        self.ready.remove(at)
+    }
+
+    /// Whether something due is in the store alone.
+    pub(crate) fn is_behind(&self, now: UnixMs) -> bool {
+        self.is_loading() || self.stored_due.is_some_and(|due| due <= now)
+    }
+
     /// Whether anything is in the store alone.
     pub(crate) fn has_stored(&self) -> bool {
         self.stored_due.is_some()

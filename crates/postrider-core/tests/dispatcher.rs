@@ -64,6 +64,7 @@ enum Step {
     Cancel { which: usize },
     Gate { webhook: usize, gate: Gate },
     Retry { which: usize },
+    CancelOne { which: usize },
     Pass { ms: i64 },
 }
 
@@ -212,6 +213,7 @@ impl World {
                 self.drain_effects();
             }
             Step::Retry { which } => self.retry(which),
+            Step::CancelOne { which } => self.cancel_one(which),
             Step::Pass { ms } => {
                 self.now += ms;
                 self.tell(Input::Woken);
@@ -341,6 +343,27 @@ impl World {
         self.tell(Input::Settled { delivery, due: after.due() });
     }
 
+    /// Cancels one delivery that no attempt is under way for, ready in memory or not.
+    fn cancel_one(&mut self, which: usize) {
+        let Some((&delivery, &standing)) =
+            self.standings.iter().nth(which % self.standings.len().max(1))
+        else {
+            return;
+        };
+        let settings = self.settings(delivery.webhook).clone();
+        match self.dispatcher.claim_unstarted(&settings, delivery) {
+            Claim::Taken => {}
+            Claim::Underway => {
+                assert!(self.in_flight.contains_key(&delivery), "{delivery} is only ready");
+                return;
+            }
+            Claim::Settling => return,
+        }
+        let after = standing.after(Trigger::Cancelled).unwrap_or(standing);
+        self.standings.insert(delivery, after);
+        self.tell(Input::Settled { delivery, due: after.due() });
+    }
+
     /// Opens every gate, answers everything with 200 and lets time pass: all must come to an end.
     fn settle(&mut self) {
         for index in 0..self.webhooks.len() {
@@ -394,7 +417,8 @@ fn steps() -> impl Strategy<Value = Step> {
         4 => Just(Step::Commit),
         2 => which.clone().prop_map(|which| Step::Cancel { which }),
         1 => (which.clone(), gates()).prop_map(|(webhook, gate)| Step::Gate { webhook, gate }),
-        1 => which.prop_map(|which| Step::Retry { which }),
+        1 => which.clone().prop_map(|which| Step::Retry { which }),
+        1 => which.prop_map(|which| Step::CancelOne { which }),
         2 => prop_oneof![0i64..2_000, 0i64..600_000].prop_map(|ms| Step::Pass { ms }),
     ]
 }

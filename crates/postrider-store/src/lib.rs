@@ -13,6 +13,8 @@ mod codec;
 mod error;
 mod memory;
 mod records;
+mod replay;
+mod search;
 mod sqlite;
 mod store;
 
@@ -20,12 +22,17 @@ pub use bucket::BUCKET_MS_DEFAULT;
 pub use error::StoreError;
 pub use memory::MemoryStore;
 pub use records::{
-    Accept, Accepted, ApiKey, Backlog, Batch, Cancelling, Committed, Counts, DeliveryStanding,
-    DueDelivery, DuePage, DueQuery, LaneStart, Record, Recorded, RetryRequest, Scope, Slot,
-    Statistics, Swept, Tenant, TenantEnding,
+    Accept, Accepted, ApiKey, Backlog, Batch, CancelRequest, Cancelled, Cancelling, Committed,
+    Counts, DeliveryStanding, DueDelivery, DuePage, DueQuery, LaneStart, Record, Recorded,
+    RetryRequest, Scope, Slot, Statistics, Swept, Tenant, TenantEnding,
+};
+pub use replay::{Replay, ReplayMove, ReplayState, ReplayStep, ReplayStepped};
+pub use search::{
+    DeliveryFilter, DeliveryPage, DeliverySearch, EventPage, EventSearch, FoundDelivery,
+    LOOK_BYTES_MAX, LOOKS_MAX, LastAttempt, Order, StatusClass,
 };
 pub use sqlite::{SqliteOptions, SqliteStore};
 pub use store::{
-    AccessStore, DeliveryStore, EventStore, EventTypeStore, HealthStore, MaintenanceStore, Store,
-    WebhookStore,
+    AccessStore, DeliveryStore, EventStore, EventTypeStore, HealthStore, MaintenanceStore,
+    ReplayStore, Store, WebhookStore,
 };

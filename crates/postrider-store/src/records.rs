@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use postrider_core::delivery::{CancelReason, HistoryEntry, Standing, Waiting};
+use postrider_core::delivery::{CancelReason, DeliveryState, HistoryEntry, Standing, Waiting};
 use postrider_core::event::{Event, Fingerprint};
 use postrider_core::health::Health;
 use postrider_core::id::{
@@ -122,6 +122,24 @@ pub struct RetryRequest {
     pub at: UnixMs,
     /// Key of the history entry that this makes.
     pub key: HistoryKey,
+}
+
+/// Asks to cancel one delivery.
+#[derive(Clone, Copy, Debug)]
+pub struct CancelRequest {
+    pub delivery: DeliveryKey,
+    pub at: UnixMs,
+    /// Key of the history entry that this makes.
+    pub key: HistoryKey,
+}
+
+/// What became of a [`CancelRequest`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cancelled {
+    /// It is cancelled.
+    Now(DeliveryStanding),
+    /// It was final before; nothing was written.
+    AlreadyFinal(DeliveryState),
 }
 
 /// Asks to cancel pending deliveries of one webhook, at most as many as there are `keys`.

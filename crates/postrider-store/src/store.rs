@@ -9,7 +9,8 @@ use postrider_core::event::Event;
 use postrider_core::event_type::EventType;
 use postrider_core::health::Health;
 use postrider_core::id::{
-    ApiKeyKey, DeliveryKey, EventKey, HistoryKey, MatchingKey, TenantKey, UnixMs, WebhookKey,
+    ApiKeyKey, DeliveryKey, EventKey, HistoryKey, MatchingKey, ReplayKey, TenantKey, UnixMs,
+    WebhookKey,
 };
 use postrider_core::matching::Matching;
 use postrider_core::statistics::Tally;
@@ -17,9 +18,12 @@ use postrider_core::webhook::Webhook;
 
 use crate::error::StoreError;
 use crate::records::{
-    ApiKey, Backlog, Batch, Cancelling, Committed, Counts, DeliveryStanding, DuePage, DueQuery,
-    LaneStart, RetryRequest, Statistics, Swept, Tenant, TenantEnding,
+    ApiKey, Backlog, Batch, CancelRequest, Cancelled, Cancelling, Committed, Counts,
+    DeliveryStanding, DuePage, DueQuery, LaneStart, RetryRequest, Statistics, Swept, Tenant,
+    TenantEnding,
 };
+use crate::replay::{Replay, ReplayState, ReplayStep, ReplayStepped};
+use crate::search::{DeliveryPage, DeliverySearch, EventPage, EventSearch};
 
 /// All verbs of a store. Shared as `Arc<dyn Store>`.
 pub trait Store:
@@ -28,6 +32,7 @@ pub trait Store:
     + DeliveryStore
     + HealthStore
     + EventTypeStore
+    + ReplayStore
     + AccessStore
     + MaintenanceStore
 {
@@ -39,6 +44,7 @@ impl<T> Store for T where
         + DeliveryStore
         + HealthStore
         + EventTypeStore
+        + ReplayStore
         + AccessStore
         + MaintenanceStore
 {
@@ -95,6 +101,9 @@ pub trait EventStore: Send + Sync + 'static {
         limit: usize,
     ) -> Result<Vec<Arc<Event>>, StoreError>;
 
+    /// Events of a tenant by what they are, newest first. Looks at a bounded number of them.
+    async fn find_events(&self, search: EventSearch) -> Result<EventPage, StoreError>;
+
     /// A matching, as long as an event that names it is there.
     async fn matching(&self, key: MatchingKey) -> Result<Option<Arc<Matching>>, StoreError>;
 }
@@ -134,6 +143,15 @@ pub trait DeliveryStore: Send + Sync + 'static {
         count_max: usize,
     ) -> Result<Backlog, StoreError>;
 
+    /// Cancels one delivery. `None` when there is no such delivery. The caller makes sure that no
+    /// attempt of it is under way. The same request again (same key) changes nothing more.
+    async fn request_cancel(&self, request: CancelRequest)
+    -> Result<Option<Cancelled>, StoreError>;
+
+    /// Deliveries of a tenant by what they are, in the order of their events. Looks at a bounded
+    /// number of events and deliveries.
+    async fn find_deliveries(&self, search: DeliverySearch) -> Result<DeliveryPage, StoreError>;
+
     /// How the deliveries of an event stand, ascending by webhook, after `after`.
     /// Empty when there is no such event.
     async fn deliveries_of_event(
@@ -143,7 +161,8 @@ pub trait DeliveryStore: Send + Sync + 'static {
         limit: usize,
     ) -> Result<Vec<DeliveryStanding>, StoreError>;
 
-    /// How a delivery stands; `None` when its event is unknown or did not fan out to its webhook.
+    /// How a delivery stands; `None` when its event is unknown or did not go to its webhook,
+    /// neither when it was accepted nor by a replay.
     async fn delivery(&self, delivery: DeliveryKey)
     -> Result<Option<DeliveryStanding>, StoreError>;
 
@@ -214,6 +233,47 @@ pub trait EventTypeStore: Send + Sync + 'static {
     ) -> Result<Vec<CatalogueEntry>, StoreError>;
 }
 
+/// Replays. One that has ended stays as long as events do.
+#[async_trait]
+pub trait ReplayStore: Send + Sync + 'static {
+    /// Stores a new replay. Doing it again with the same content is harmless; `Conflict` when the
+    /// key is taken.
+    async fn insert_replay(&self, replay: Replay) -> Result<(), StoreError>;
+
+    async fn replay(&self, key: ReplayKey) -> Result<Option<Replay>, StoreError>;
+
+    /// Replays of a tenant older than `before`, newest first; with a webhook, those that name it.
+    async fn replays(
+        &self,
+        tenant: TenantKey,
+        webhook: Option<WebhookKey>,
+        before: Option<ReplayKey>,
+        limit: usize,
+    ) -> Result<Vec<Replay>, StoreError>;
+
+    /// Running replays of all tenants after `after`, ascending by key.
+    async fn running_replays(
+        &self,
+        after: Option<ReplayKey>,
+        limit: usize,
+    ) -> Result<Vec<Replay>, StoreError>;
+
+    /// Moves a replay on by one step. What a move asks for is done as the delivery stands now: a
+    /// final one in a state that the replay names gets a retry requested, one that is not there is
+    /// added where the replay adds any, due at once and with the webhook's whole schedule, and any
+    /// other is left alone. `Conflict` when the replay is not running or stands elsewhere. The
+    /// caller makes sure that no attempt of any of the deliveries is under way.
+    async fn step_replay(&self, step: ReplayStep) -> Result<ReplayStepped, StoreError>;
+
+    /// Ends a running replay. `None` when there is none.
+    async fn end_replay(
+        &self,
+        key: ReplayKey,
+        state: ReplayState,
+        at: UnixMs,
+    ) -> Result<Option<Replay>, StoreError>;
+}
+
 /// Tenants and API keys.
 #[async_trait]
 pub trait AccessStore: Send + Sync + 'static {
@@ -253,7 +313,8 @@ pub trait MaintenanceStore: Send + Sync + 'static {
     /// before `keep_from`. A bounded piece of work: call again while it reports any.
     /// What is pending keeps its event, its given id, its matching and the standings of all its
     /// deliveries, however old; their history goes by its own age. Tombstones of webhooks last
-    /// changed before `keep_from` go too, once nothing is pending for them.
+    /// changed before `keep_from` go too, once nothing is pending for them, and replays that ended
+    /// before it.
     async fn sweep(&self, keep_from: UnixMs) -> Result<Swept, StoreError>;
 
     /// The accounting identity's terms, counted.

@@ -21,9 +21,12 @@ mod operational;
 mod outcome;
 mod publish;
 mod registry;
+mod replays;
+mod retry;
 mod secrets;
 mod shell;
 mod statistics;
+mod test_event;
 mod webhooks;
 
 use std::fmt;
@@ -31,12 +34,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use postrider_core::health::HealthPolicy;
-use postrider_core::id::DeliveryKey;
 use postrider_core::id::{Key, KeyMaker, TenantKey, UnixMs, WebhookKey};
 use postrider_core::target::TargetPolicy;
 use postrider_core::webhook::{Webhook, WebhookState};
 use postrider_signature::seal::SealingKeys;
-use postrider_store::{DeliveryStanding, RetryRequest, Store, StoreError, Tenant};
+use postrider_store::{Store, StoreError, Tenant};
 
 use crate::clock::Clock;
 use crate::profile::Profiles;
@@ -45,6 +47,7 @@ use crate::send::Sender;
 pub(crate) use access::KEY_TEXT_BYTES_MAX;
 pub use access::{Access, TenantError};
 pub use custom_headers::{HeaderError, HeaderErrorKind};
+pub use deliver::FIXED_HEADERS;
 pub use event_types::{
     EventTypeDraft, EventTypeError, EventTypePatch, KnownType, UnknownEventTypes,
 };
@@ -53,8 +56,11 @@ pub use listen::{ListenedAttempt, ListenerAnswer, Listening};
 pub use live::{LiveWebhook, UnsealError};
 pub use operational::{DELIVERY_FAILED, WEBHOOK_DISABLED, WEBHOOK_FAILING, WEBHOOK_RECOVERED};
 pub use publish::{NewEvent, PublishError, Published};
+pub use replays::{Counted, EndReplayError, ReplayError, ReplayRequest};
+pub use retry::{CancelError, RetryError};
 pub use secrets::{OVERLAP_MS_DEFAULT, Rotated, Rotation, SigningKey};
 pub use statistics::{TenantStatistics, WebhookHealth, Window};
+pub use test_event::{TestError, TestEvent};
 pub use webhooks::{WantedState, WebhookDraft, WebhookError, WebhookPatch};
 
 /// The tenant that requests belong to which name none.
@@ -114,21 +120,8 @@ struct Inner {
     listeners: listen::Listeners,
     /// One change of webhooks, tenants or event types at a time: read, decide, store, tell.
     changing: tokio::sync::Mutex<()>,
-}
-
-/// Why a manual retry is refused.
-#[derive(Debug, thiserror::Error)]
-pub enum RetryError {
-    #[error("there is no such delivery")]
-    NotFound,
-    #[error("an attempt of this delivery is due or under way already; wait for its outcome")]
-    InFlight,
-    #[error("its webhook is disabled; enable it first")]
-    WebhookDisabled,
-    #[error("its webhook was deleted")]
-    WebhookDeleted,
-    #[error(transparent)]
-    Store(#[from] StoreError),
+    /// One page of one replay at a time, so that many replays take no more of the writer than one.
+    replaying: tokio::sync::Mutex<()>,
 }
 
 impl Engine {
@@ -154,6 +147,7 @@ impl Engine {
             metrics: metrics::Metrics::new(),
             listeners: listen::Listeners::default(),
             changing: tokio::sync::Mutex::new(()),
+            replaying: tokio::sync::Mutex::new(()),
             parts,
         });
         let engine = Self { inner };
@@ -223,53 +217,6 @@ impl Engine {
 
     pub fn tenant(&self, name: &str) -> Option<Tenant> {
         self.inner.access.tenant(name)
-    }
-
-    /// Makes one attempt of a delivery at once, whatever its state.
-    pub async fn retry(
-        &self,
-        tenant: TenantKey,
-        delivery: DeliveryKey,
-    ) -> Result<DeliveryStanding, RetryError> {
-        let engine = self.clone();
-        self.to_the_end(async move { engine.retry_now(tenant, delivery).await }).await
-    }
-
-    async fn retry_now(
-        &self,
-        tenant: TenantKey,
-        delivery: DeliveryKey,
-    ) -> Result<DeliveryStanding, RetryError> {
-        let live = self.retriable(tenant, delivery)?;
-        if !self.claim(&live, delivery).await {
-            return Err(RetryError::InFlight);
-        }
-        let at = self.now();
-        // Claiming may have waited, and the webhook may have been changed meanwhile.
-        let moved = match self.retriable(tenant, delivery) {
-            Ok(_) => {
-                let request = RetryRequest { delivery, at, key: self.next_key(at) };
-                self.store().request_retry(request).await.map_err(RetryError::Store)
-            }
-            Err(refused) => Err(refused),
-        };
-        // While it was claimed it was left out of what the lane knows to be pending; looking once
-        // too often costs nothing.
-        self.settled(delivery, Some(at));
-        moved?.ok_or(RetryError::NotFound)
-    }
-
-    fn retriable(
-        &self,
-        tenant: TenantKey,
-        delivery: DeliveryKey,
-    ) -> Result<Arc<LiveWebhook>, RetryError> {
-        let live = self.any_webhook(tenant, delivery.webhook).ok_or(RetryError::NotFound)?;
-        match live.webhook.state {
-            WebhookState::Enabled => Ok(live),
-            WebhookState::Disabled(_) => Err(RetryError::WebhookDisabled),
-            WebhookState::Deleted => Err(RetryError::WebhookDeleted),
-        }
     }
 
     fn next_key<K: Key>(&self, now: UnixMs) -> K {

@@ -1,7 +1,8 @@
 //! Postrider: server and command line.
 //!
 //! `serve` joins the parts; `api` is what others ask of them over `http`; `engine` is what they
-//! do together; `send` makes HTTP requests to receivers; `cli` talks to a running server. The
+//! do together; `send` makes HTTP requests to receivers; `cli` talks to a running server;
+//! `meaning` says what failures mean. The
 //! binary in `main.rs` only calls in here, so that tests can start a server in their own process.
 
 pub mod api;
@@ -14,6 +15,7 @@ pub mod dev;
 pub mod engine;
 pub mod filter;
 pub mod http;
+pub mod meaning;
 pub mod profile;
 pub mod schema;
 pub mod send;

@@ -20,7 +20,8 @@ use postrider_core::event::Event;
 use postrider_core::event_type::{EventType, Patterns};
 use postrider_core::health::{Health, HealthPolicy};
 use postrider_core::id::{
-    ApiKeyKey, DeliveryKey, EventKey, HistoryKey, MatchingKey, TenantKey, UnixMs, WebhookKey,
+    ApiKeyKey, DeliveryKey, EventKey, HistoryKey, MatchingKey, ReplayKey, TenantKey, UnixMs,
+    WebhookKey,
 };
 use postrider_core::matching::Matching;
 use postrider_core::schedule::{Jitter, RetrySchedule};
@@ -29,10 +30,11 @@ use postrider_core::target::TargetPolicy;
 use postrider_core::webhook::Webhook;
 use postrider_signature::seal::{SealingKey, SealingKeys};
 use postrider_store::{
-    AccessStore, ApiKey, Backlog, Batch, Cancelling, Committed, Counts, DeliveryStanding,
-    DeliveryStore, DuePage, DueQuery, EventStore, EventTypeStore, HealthStore, LaneStart,
-    MaintenanceStore, MemoryStore, RetryRequest, Statistics, StoreError, Swept, Tenant,
-    TenantEnding, WebhookStore,
+    AccessStore, ApiKey, Backlog, Batch, CancelRequest, Cancelled, Cancelling, Committed, Counts,
+    DeliveryPage, DeliverySearch, DeliveryStanding, DeliveryStore, DuePage, DueQuery, EventPage,
+    EventSearch, EventStore, EventTypeStore, HealthStore, LaneStart, MaintenanceStore, MemoryStore,
+    Replay, ReplayState, ReplayStep, ReplayStepped, ReplayStore, RetryRequest, Statistics,
+    StoreError, Swept, Tenant, TenantEnding, WebhookStore,
 };
 
 /// Nobody listens there: every attempt ends at once.
@@ -161,6 +163,9 @@ impl EventStore for LosesAnswers {
     ) -> Answer<Vec<Arc<Event>>> {
         self.inner.events(tenant, before, limit).await
     }
+    async fn find_events(&self, search: EventSearch) -> Answer<EventPage> {
+        self.inner.find_events(search).await
+    }
     async fn matching(&self, key: MatchingKey) -> Answer<Option<Arc<Matching>>> {
         self.inner.matching(key).await
     }
@@ -188,6 +193,8 @@ passed_on! {
         due(query: DueQuery) -> DuePage;
         lanes(after: Option<WebhookKey>, limit: usize) -> Vec<LaneStart>;
         request_retry(request: RetryRequest) -> Option<DeliveryStanding>;
+        request_cancel(request: CancelRequest) -> Option<Cancelled>;
+        find_deliveries(search: DeliverySearch) -> DeliveryPage;
         cancel_pending(cancelling: Cancelling) -> usize;
         backlog(webhooks: Vec<WebhookKey>, count_max: usize) -> Backlog;
         deliveries_of_event(event: EventKey, after: Option<WebhookKey>, limit: usize)
@@ -207,6 +214,15 @@ passed_on! {
     EventTypeStore {
         put_event_type(entry: CatalogueEntry) -> ();
         event_types(after: Option<(TenantKey, EventType)>, limit: usize) -> Vec<CatalogueEntry>;
+    }
+    ReplayStore {
+        insert_replay(replay: Replay) -> ();
+        replay(key: ReplayKey) -> Option<Replay>;
+        replays(tenant: TenantKey, webhook: Option<WebhookKey>, before: Option<ReplayKey>,
+            limit: usize) -> Vec<Replay>;
+        running_replays(after: Option<ReplayKey>, limit: usize) -> Vec<Replay>;
+        step_replay(step: ReplayStep) -> ReplayStepped;
+        end_replay(key: ReplayKey, state: ReplayState, at: UnixMs) -> Option<Replay>;
     }
     AccessStore {
         insert_tenant(tenant: Tenant) -> ();

@@ -41,8 +41,11 @@ impl Seeds {
         made("/v1/tenants", &json!({ "name": "leaving" }));
         made("/v1/event-types", &json!({ "name": "own.type" }));
         let key = text(&made("/v1/keys", &json!({ "scope": "read" }))["id"]);
+        let replay = format!("/v1/webhooks/{kept}/replay");
+        let replay = text(&made(&replay, &json!({ "since": "2020-01-01T00:00:00Z" }))["id"]);
         Self(vec![
             ("/v1/webhooks/", "id", kept.clone()),
+            ("/v1/replays/", "id", replay),
             ("/v1/events/", "id", event),
             ("/v1/deliveries/", "id", delivery),
             ("/v1/keys/", "id", key),

@@ -24,12 +24,7 @@ pub(crate) fn decode_standing(bytes: &[u8]) -> Decoded<Standing> {
 }
 
 pub(super) fn write(writer: &mut Writer<'_>, standing: &Standing) {
-    writer.byte(match standing.state() {
-        DeliveryState::Pending => PENDING,
-        DeliveryState::Succeeded => SUCCEEDED,
-        DeliveryState::Failed => FAILED,
-        DeliveryState::Cancelled => CANCELLED,
-    });
+    writer.byte(state_code(standing.state()));
     let progress = standing.progress();
     writer.uint(progress.attempts.into());
     writer.uint(progress.scheduled.into());
@@ -46,13 +41,7 @@ pub(super) fn write(writer: &mut Writer<'_>, standing: &Standing) {
 }
 
 pub(super) fn read(reader: &mut Reader<'_>) -> Decoded<Standing> {
-    let state = match reader.byte()? {
-        PENDING => DeliveryState::Pending,
-        SUCCEEDED => DeliveryState::Succeeded,
-        FAILED => DeliveryState::Failed,
-        CANCELLED => DeliveryState::Cancelled,
-        _ => return Err(Undecodable("an unknown delivery state")),
-    };
+    let state = state_of(reader.byte()?)?;
     let progress = Progress { attempts: reader.narrow()?, scheduled: reader.narrow()? };
     if state.is_final() {
         return Ok(Standing::Final { state, progress });
@@ -64,6 +53,25 @@ pub(super) fn read(reader: &mut Reader<'_>) -> Decoded<Standing> {
         _ => return Err(Undecodable("an unknown mode")),
     };
     Ok(Standing::Pending(Waiting { due, progress, mode }))
+}
+
+pub(super) fn state_code(state: DeliveryState) -> u8 {
+    match state {
+        DeliveryState::Pending => PENDING,
+        DeliveryState::Succeeded => SUCCEEDED,
+        DeliveryState::Failed => FAILED,
+        DeliveryState::Cancelled => CANCELLED,
+    }
+}
+
+pub(super) fn state_of(code: u8) -> Decoded<DeliveryState> {
+    Ok(match code {
+        PENDING => DeliveryState::Pending,
+        SUCCEEDED => DeliveryState::Succeeded,
+        FAILED => DeliveryState::Failed,
+        CANCELLED => DeliveryState::Cancelled,
+        _ => return Err(Undecodable("an unknown delivery state")),
+    })
 }
 
 #[cfg(test)]

@@ -120,14 +120,14 @@ pub(crate) fn decode_webhook(key: WebhookKey, version: u64, bytes: &[u8]) -> Dec
     Ok(webhook)
 }
 
-fn write_patterns(writer: &mut Writer<'_>, patterns: &Patterns) {
+pub(super) fn write_patterns(writer: &mut Writer<'_>, patterns: &Patterns) {
     writer.len(patterns.as_slice().len());
     for pattern in patterns.as_slice() {
         writer.str(&pattern.to_string());
     }
 }
 
-fn read_patterns(reader: &mut Reader<'_>) -> Decoded<Patterns> {
+pub(super) fn read_patterns(reader: &mut Reader<'_>) -> Decoded<Patterns> {
     let texts = reader.list(Reader::str)?;
     Patterns::parse(&texts).map_err(|_| Undecodable("texts that are no patterns"))
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use postrider_core::delivery::{
-    AlreadyFinal, DeliveryState, Happening, HistoryEntry, Standing, Trigger,
+    AlreadyFinal, CancelReason, DeliveryState, Happening, HistoryEntry, Standing, Trigger,
 };
 use postrider_core::id::{DeliveryKey, HistoryKey, WebhookKey};
 use postrider_core::mutated;
@@ -11,8 +11,8 @@ use postrider_core::mutated;
 use super::state::State;
 use crate::error::StoreError;
 use crate::records::{
-    Cancelling, DeliveryStanding, DueDelivery, DuePage, DueQuery, LaneStart, Record, Recorded,
-    RetryRequest,
+    CancelRequest, Cancelled, Cancelling, DeliveryStanding, DueDelivery, DuePage, DueQuery,
+    LaneStart, Record, Recorded, RetryRequest,
 };
 
 impl State {
@@ -114,6 +114,22 @@ impl State {
             standing,
         });
         Ok(Some(DeliveryStanding { delivery, standing }))
+    }
+
+    pub(super) fn request_cancel(&mut self, request: CancelRequest) -> Option<Cancelled> {
+        let CancelRequest { delivery, at, key } = request;
+        let standing = *self.standings.get(&delivery)?;
+        if self.history.contains_key(&key) {
+            return Some(Cancelled::Now(DeliveryStanding { delivery, standing }));
+        }
+        Some(match standing.after(Trigger::Cancelled) {
+            Err(AlreadyFinal(state)) => Cancelled::AlreadyFinal(state),
+            Ok(standing) => {
+                let what = Happening::Cancelled { at, reason: CancelReason::Requested };
+                self.happen(HistoryEntry { key, delivery, what, standing });
+                Cancelled::Now(DeliveryStanding { delivery, standing })
+            }
+        })
     }
 
     pub(super) fn cancel_pending(&mut self, cancelling: &Cancelling) -> Result<usize, StoreError> {

@@ -56,6 +56,7 @@ impl State {
     fn repeat(&self, key: EventKey) -> Accepted {
         let first = Arc::clone(&self.events[&key]);
         let deliveries = self.standings.keys().filter(|d| d.event == key);
+        let deliveries = deliveries.filter(|delivery| !self.added.contains_key(delivery));
         Accepted::Repeat { matched: deliveries.count(), first }
     }
 

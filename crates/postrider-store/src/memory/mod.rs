@@ -7,6 +7,8 @@
 mod deliveries;
 mod events;
 mod health;
+mod replays;
+mod search;
 mod state;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -18,7 +20,8 @@ use postrider_core::event::Event;
 use postrider_core::event_type::EventType;
 use postrider_core::health::Health;
 use postrider_core::id::{
-    ApiKeyKey, DeliveryKey, EventKey, HistoryKey, Key, MatchingKey, TenantKey, UnixMs, WebhookKey,
+    ApiKeyKey, DeliveryKey, EventKey, HistoryKey, Key, MatchingKey, ReplayKey, TenantKey, UnixMs,
+    WebhookKey,
 };
 use postrider_core::matching::Matching;
 use postrider_core::statistics::Tally;
@@ -28,12 +31,15 @@ use self::state::State;
 use crate::bucket::{BUCKET_MS_DEFAULT, Buckets};
 use crate::error::StoreError;
 use crate::records::{
-    ApiKey, Backlog, Batch, Cancelling, Committed, Counts, DeliveryStanding, DuePage, DueQuery,
-    LaneStart, RetryRequest, Statistics, Swept, Tenant, TenantEnding,
+    ApiKey, Backlog, Batch, CancelRequest, Cancelled, Cancelling, Committed, Counts,
+    DeliveryStanding, DuePage, DueQuery, LaneStart, RetryRequest, Statistics, Swept, Tenant,
+    TenantEnding,
 };
+use crate::replay::{Replay, ReplayState, ReplayStep, ReplayStepped};
+use crate::search::{DeliveryPage, DeliverySearch, EventPage, EventSearch};
 use crate::store::{
     AccessStore, DeliveryStore, EventStore, EventTypeStore, HealthStore, MaintenanceStore,
-    WebhookStore,
+    ReplayStore, WebhookStore,
 };
 
 /// A store in memory. See the module.
@@ -133,6 +139,10 @@ impl EventStore for MemoryStore {
         Ok(older.filter(|e| e.tenant == tenant).take(limit).cloned().collect())
     }
 
+    async fn find_events(&self, search: EventSearch) -> Result<EventPage, StoreError> {
+        Ok(self.state().find_events(&search))
+    }
+
     async fn matching(&self, key: MatchingKey) -> Result<Option<Arc<Matching>>, StoreError> {
         let state = self.state();
         let mut all = state.matchings.values();
@@ -171,6 +181,17 @@ impl DeliveryStore for MemoryStore {
         count_max: usize,
     ) -> Result<Backlog, StoreError> {
         Ok(self.state().backlog(&webhooks, count_max))
+    }
+
+    async fn request_cancel(
+        &self,
+        request: CancelRequest,
+    ) -> Result<Option<Cancelled>, StoreError> {
+        Ok(self.state().request_cancel(request))
+    }
+
+    async fn find_deliveries(&self, search: DeliverySearch) -> Result<DeliveryPage, StoreError> {
+        Ok(self.state().find_deliveries(&search))
     }
 
     async fn deliveries_of_event(
@@ -285,6 +306,48 @@ impl EventTypeStore for MemoryStore {
 }
 
 #[async_trait]
+impl ReplayStore for MemoryStore {
+    async fn insert_replay(&self, replay: Replay) -> Result<(), StoreError> {
+        self.state().insert_replay(replay)
+    }
+
+    async fn replay(&self, key: ReplayKey) -> Result<Option<Replay>, StoreError> {
+        Ok(self.state().replays.get(&key).cloned())
+    }
+
+    async fn replays(
+        &self,
+        tenant: TenantKey,
+        webhook: Option<WebhookKey>,
+        before: Option<ReplayKey>,
+        limit: usize,
+    ) -> Result<Vec<Replay>, StoreError> {
+        Ok(self.state().list_replays(tenant, webhook, before, limit))
+    }
+
+    async fn running_replays(
+        &self,
+        after: Option<ReplayKey>,
+        limit: usize,
+    ) -> Result<Vec<Replay>, StoreError> {
+        Ok(self.state().running_replays(after, limit))
+    }
+
+    async fn step_replay(&self, step: ReplayStep) -> Result<ReplayStepped, StoreError> {
+        self.state().step_replay(&step)
+    }
+
+    async fn end_replay(
+        &self,
+        key: ReplayKey,
+        state: ReplayState,
+        at: UnixMs,
+    ) -> Result<Option<Replay>, StoreError> {
+        Ok(self.state().end_replay(key, state, at))
+    }
+}
+
+#[async_trait]
 impl AccessStore for MemoryStore {
     async fn insert_tenant(&self, tenant: Tenant) -> Result<(), StoreError> {
         let mut state = self.state();
@@ -370,6 +433,7 @@ impl MaintenanceStore for MemoryStore {
             state.webhooks.keys().max().map(|key| key.made_at()),
             state.tenants.keys().max().map(|key| key.made_at()),
             state.api_keys.keys().max().map(|key| key.made_at()),
+            state.replays.keys().max().map(|key| key.made_at()),
         ];
         Ok(newest.into_iter().flatten().max().unwrap_or(0))
     }

@@ -9,7 +9,8 @@ use postrider_core::event::{Event, Fingerprint};
 use postrider_core::event_type::EventType;
 use postrider_core::health::Health;
 use postrider_core::id::{
-    ApiKeyKey, DeliveryKey, EventKey, HistoryKey, MatchingKey, TenantKey, UnixMs, WebhookKey,
+    ApiKeyKey, DeliveryKey, EventKey, HistoryKey, MatchingKey, ReplayKey, TenantKey, UnixMs,
+    WebhookKey,
 };
 use postrider_core::matching::Matching;
 use postrider_core::statistics::Tally;
@@ -17,6 +18,7 @@ use postrider_core::webhook::{Webhook, WebhookState};
 
 use crate::bucket::{Bucket, Buckets};
 use crate::records::{ApiKey, Counts, Swept, Tenant};
+use crate::replay::Replay;
 
 #[derive(Debug, Default)]
 pub(super) struct State {
@@ -25,6 +27,9 @@ pub(super) struct State {
     pub(super) given_ids: BTreeMap<(TenantKey, Box<str>), (EventKey, Fingerprint)>,
     /// By the bucket of the events that name them: a matching lives as long as they do.
     pub(super) matchings: BTreeMap<(Bucket, MatchingKey), Arc<Matching>>,
+    /// Deliveries that no matching names, and when a replay added them.
+    pub(super) added: BTreeMap<DeliveryKey, UnixMs>,
+    pub(super) replays: BTreeMap<ReplayKey, Replay>,
     /// Every delivery of every event.
     pub(super) standings: BTreeMap<DeliveryKey, Standing>,
     /// Exactly the unfinished deliveries.
@@ -62,6 +67,8 @@ impl State {
             (self.events.values()).map(|event| (buckets.of(event.key), event.matching)).collect();
         self.matchings.retain(|name, _| named.contains(name));
         self.standings.retain(|delivery, _| self.events.contains_key(&delivery.event));
+        self.added.retain(|delivery, _| self.events.contains_key(&delivery.event));
+        self.replays.retain(|_, replay| replay.finished_at.is_none_or(|at| at >= keep_from));
         self.history.retain(|&key, _| {
             let bucket = buckets.of(key);
             let keeps = bucket >= first_kept;

@@ -22,7 +22,7 @@ use crate::records::{Accept, Accepted, Batch, Committed, Record, Recorded};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Tally {
     events: i64,
-    created: i64,
+    pub(super) created: i64,
     finished: i64,
 }
 
@@ -31,7 +31,7 @@ pub(super) struct Work<'a> {
     pub(super) connection: &'a Connection,
     pub(super) ledger: &'a mut Ledger,
     scratch: &'a mut Vec<u8>,
-    tally: Tally,
+    pub(super) tally: Tally,
 }
 
 impl<'a> Work<'a> {
@@ -182,12 +182,16 @@ impl<'a> Work<'a> {
         let ended = i64::from(entry.standing.state().is_final());
         let ended = ended - i64::from(before.state().is_final());
         self.tally.finished += ended;
-        let event = entry.delivery.event;
-        if ended != 0 && self.ledger.buckets.of(event) < self.ledger.kept_below {
+        self.count_kept(entry.delivery.event, -ended)
+    }
+
+    /// Counts what has become pending of an event, where it may be a kept one.
+    pub(super) fn count_kept(&self, event: EventKey, added: i64) -> Outcome<()> {
+        if added != 0 && self.ledger.buckets.of(event) < self.ledger.kept_below {
             let mut update = self
                 .connection
-                .prepare_cached("UPDATE event_kept SET pending = pending - ?2 WHERE key = ?1")?;
-            update.execute((sql(event), ended))?;
+                .prepare_cached("UPDATE event_kept SET pending = pending + ?2 WHERE key = ?1")?;
+            update.execute((sql(event), added))?;
         }
         Ok(())
     }

@@ -7,6 +7,7 @@
 mod access;
 mod catalogue;
 mod commit;
+mod entries;
 mod failure;
 mod health;
 mod index;
@@ -16,7 +17,9 @@ mod open;
 mod pending;
 mod queries;
 mod readers;
+mod replays;
 mod retention;
+mod search;
 mod slots;
 mod standings;
 mod verbs;

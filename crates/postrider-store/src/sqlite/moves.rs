@@ -1,13 +1,15 @@
 //! What people do to deliveries: ask for a retry, cancel.
 
-use postrider_core::delivery::{AlreadyFinal, Happening, HistoryEntry, Standing, Trigger};
+use postrider_core::delivery::{
+    AlreadyFinal, CancelReason, Happening, HistoryEntry, Standing, Trigger,
+};
 use postrider_core::id::{DeliveryKey, HistoryKey};
 
 use super::commit::Work;
 use super::failure::{Failure, Outcome};
 use super::pending;
 use crate::error::StoreError;
-use crate::records::{Cancelling, DeliveryStanding, RetryRequest};
+use crate::records::{CancelRequest, Cancelled, Cancelling, DeliveryStanding, RetryRequest};
 
 impl Work<'_> {
     pub(super) fn request_retry(
@@ -36,6 +38,31 @@ impl Work<'_> {
             HistoryEntry { key, delivery, what: Happening::RetryRequested { at }, standing };
         self.move_on(before, &entry)?;
         Ok(Some(DeliveryStanding { delivery, standing }))
+    }
+
+    pub(super) fn request_cancel(&mut self, request: CancelRequest) -> Outcome<Option<Cancelled>> {
+        let CancelRequest { delivery, at, key } = request;
+        let view = self.ledger.view(self.connection);
+        let Some(stands) = view.delivery(delivery)? else {
+            return Ok(None);
+        };
+        if view.has_entry(key)? {
+            // the same request before, whose answer was lost
+            return Ok(Some(Cancelled::Now(stands)));
+        }
+        let before = stands.standing;
+        let standing = match before.after(Trigger::Cancelled) {
+            Ok(standing) => standing,
+            Err(AlreadyFinal(state)) => return Ok(Some(Cancelled::AlreadyFinal(state))),
+        };
+        if let Standing::Pending(waiting) = &before
+            && !pending::delete(self.connection, delivery, waiting)?
+        {
+            return Err(Failure::missing("pending", delivery));
+        }
+        let what = Happening::Cancelled { at, reason: CancelReason::Requested };
+        self.move_on(before, &HistoryEntry { key, delivery, what, standing })?;
+        Ok(Some(Cancelled::Now(DeliveryStanding { delivery, standing })))
     }
 
     pub(super) fn cancel_pending(&mut self, cancelling: &Cancelling) -> Outcome<usize> {

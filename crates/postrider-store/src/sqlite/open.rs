@@ -18,6 +18,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0001_begin.sql"),
     include_str!("migrations/0002_health.sql"),
     include_str!("migrations/0003_event_types.sql"),
+    include_str!("migrations/0004_replay.sql"),
 ];
 
 /// Pages of 8 KB: a 1 KB event or two fit without overflow, and half the pages to log.

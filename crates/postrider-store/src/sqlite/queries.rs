@@ -21,6 +21,21 @@ pub(super) const MATCHING_KEPT: &str = "SELECT matching FROM matching_kept WHERE
 pub(super) const STANDINGS_KEPT: &str = "SELECT webhook, standing FROM standing_kept \
      WHERE event = ?1 AND webhook >= ?2 AND webhook <= ?3";
 
+/// ?1 tenant, ?2 first, ?3 limit.
+pub(super) const EVENTS_KEPT_FROM: &str = "SELECT key, tenant, event FROM event_kept \
+     WHERE tenant = ?1 AND key >= ?2 ORDER BY key LIMIT ?3";
+pub(super) const ADDED: &str = "SELECT webhook, at FROM added WHERE event = ?1";
+pub(super) const REPLAY: &str = "SELECT key, tenant, replay FROM replay WHERE key = ?1";
+/// ?1 tenant, ?2 before, ?3 limit.
+pub(super) const REPLAYS_OF_TENANT: &str = "SELECT key, tenant, replay FROM replay \
+     WHERE tenant = ?1 AND key < ?2 ORDER BY key DESC LIMIT ?3";
+/// ?1 tenant, ?2 before, ?3 limit, ?4 webhook.
+pub(super) const REPLAYS_OF_WEBHOOK: &str = "SELECT key, tenant, replay FROM replay \
+     WHERE webhook = ?4 AND key < ?2 AND +tenant = ?1 ORDER BY key DESC LIMIT ?3";
+/// ?1 after, ?2 limit.
+pub(super) const REPLAYS_RUNNING: &str = "SELECT key, tenant, replay FROM replay \
+     WHERE is_running = 1 AND key > ?1 ORDER BY key LIMIT ?2";
+
 pub(super) fn event(n: Bucket) -> String {
     format!("SELECT tenant, event FROM event_{n} WHERE key = ?1")
 }
@@ -49,6 +64,28 @@ pub(super) fn events_in_index(n: Bucket) -> String {
          CROSS JOIN event_{n} e ON e.key = i.event \
          WHERE i.tenant = ?1 AND i.event < ?2 ORDER BY i.event DESC LIMIT ?3"
     )
+}
+
+/// ?1 tenant, ?2 first, but above the mark, ?3 limit.
+pub(super) fn events_from_in_tail(n: Bucket) -> String {
+    format!(
+        "SELECT key, tenant, event FROM event_{n} \
+         WHERE key >= ?2 AND tenant = ?1 ORDER BY key LIMIT ?3"
+    )
+}
+
+/// ?1 tenant, ?2 first, ?3 limit.
+pub(super) fn events_from_in_index(n: Bucket) -> String {
+    format!(
+        "SELECT e.key, e.tenant, e.event FROM event_by_tenant_{n} i \
+         CROSS JOIN event_{n} e ON e.key = i.event \
+         WHERE i.tenant = ?1 AND i.event >= ?2 ORDER BY i.event LIMIT ?3"
+    )
+}
+
+/// ?1 mark.
+pub(super) fn history_tail(n: Bucket) -> String {
+    format!("SELECT event, webhook, key FROM history_{n} WHERE key > ?1 ORDER BY key")
 }
 
 /// ?1 webhook, ?2 before, ?3 limit, ?4 mark.
@@ -102,6 +139,14 @@ pub(super) fn last_entries_in_index(n: Bucket) -> String {
     )
 }
 
+/// ?1 and ?2 first and last event, ?3 limit.
+pub(super) fn entries_of_range(n: Bucket) -> String {
+    format!(
+        "SELECT event, webhook, history FROM history_by_delivery_{n} \
+         WHERE event >= ?1 AND event <= ?2 ORDER BY event, webhook, history LIMIT ?3"
+    )
+}
+
 pub(super) fn entry(n: Bucket) -> String {
     format!("SELECT entry FROM history_{n} WHERE key = ?1")
 }
@@ -117,18 +162,28 @@ pub(super) fn all(n: Bucket, ids: Bucket) -> Vec<String> {
         EVENTS_KEPT_OF_TENANT,
         MATCHING_KEPT,
         STANDINGS_KEPT,
+        EVENTS_KEPT_FROM,
+        ADDED,
+        REPLAY,
+        REPLAYS_OF_TENANT,
+        REPLAYS_OF_WEBHOOK,
+        REPLAYS_RUNNING,
     ];
     let bucketed = [
         event,
         matching,
         events_in_tail,
         events_in_index,
+        events_from_in_tail,
+        events_from_in_index,
+        history_tail,
         history_of_webhook_in_tail,
         history_of_webhook_in_index,
         history_of_delivery_in_tail,
         history_of_delivery_in_index,
         last_entries_in_tail,
         last_entries_in_index,
+        entries_of_range,
         entry,
     ];
     let slots = [slots::WEBHOOKS, slots::TENANTS]

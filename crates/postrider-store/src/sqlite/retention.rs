@@ -10,9 +10,9 @@ use postrider_core::id::{DeliveryKey, EventKey, Key, UnixMs, WebhookKey};
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::failure::{Failure, Outcome};
-use super::index;
 use super::ledger::{Ledger, id_table_name};
 use super::view::{key, sql};
+use super::{index, replays};
 use crate::bucket::Bucket;
 use crate::codec::encode_standing;
 use crate::records::Swept;
@@ -39,6 +39,7 @@ pub(super) fn sweep(
     let ended: EventKey = ledger.buckets.first_key(first_kept);
     let_go_of_finished(connection, ledger, ended)?;
     forget_deleted_webhooks(connection, keep_from)?;
+    replays::forget_finished(connection, keep_from)?;
     Ok(swept)
 }
 
@@ -80,6 +81,7 @@ fn drop_bucket(
     index::fill(connection, ledger, n)?;
     keep_pending_events(connection, ledger, n)?;
     keep_standings(connection, ledger, scratch, n)?;
+    let_go_of_added(connection, ledger, n)?;
     if let Some(table) = ledger.id_table_only_of(n) {
         let table = id_table_name(table);
         connection.execute_batch(&format!(
@@ -147,6 +149,17 @@ fn keep_standings(
     Ok(())
 }
 
+/// Removes what was added to the events of a bucket, but to those that are kept.
+fn let_go_of_added(connection: &Connection, ledger: &Ledger, n: Bucket) -> Outcome<()> {
+    connection
+        .prepare_cached(
+            "DELETE FROM added WHERE event BETWEEN ?1 AND ?2 \
+             AND NOT EXISTS (SELECT 1 FROM event_kept WHERE event_kept.key = added.event)",
+        )?
+        .execute(ledger.range_of(n))?;
+    Ok(())
+}
+
 /// Removes kept events that nothing is pending for any more.
 fn let_go_of_finished(connection: &Connection, ledger: &Ledger, ended: EventKey) -> Outcome<()> {
     let view = ledger.view(connection);
@@ -160,6 +173,7 @@ fn let_go_of_finished(connection: &Connection, ledger: &Ledger, ended: EventKey)
         let found = found.ok_or_else(|| Failure::missing("event_kept", name))?;
         connection.execute("DELETE FROM event_kept WHERE key = ?1", [event])?;
         connection.execute("DELETE FROM standing_kept WHERE event = ?1", [event])?;
+        connection.execute("DELETE FROM added WHERE event = ?1", [event])?;
         connection.execute(
             "DELETE FROM event_id_kept WHERE tenant = ?1 AND id = ?2 AND event = ?3",
             params![sql(found.tenant), found.given_id, event],

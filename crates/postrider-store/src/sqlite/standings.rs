@@ -6,14 +6,24 @@ use std::collections::BTreeMap;
 use postrider_core::delivery::{HistoryEntry, Standing};
 use postrider_core::event::Event;
 use postrider_core::id::{DeliveryKey, EventKey, HistoryKey, Key, WebhookKey};
-use rusqlite::{OptionalExtension, Row};
+use rusqlite::OptionalExtension;
 
+use super::entries::Entries;
 use super::failure::{Failure, Outcome};
 use super::queries;
 use super::view::{View, key, sql, sql_limit};
 use crate::bucket::Bucket;
 use crate::codec::{decode_history, decode_standing};
 use crate::records::DeliveryStanding;
+use crate::search::Target;
+
+/// How a delivery stands, and the entry that says so, where there is one.
+#[derive(Clone, Debug)]
+pub(super) struct Stood {
+    pub(super) delivery: DeliveryKey,
+    pub(super) standing: Standing,
+    pub(super) last: Option<HistoryEntry>,
+}
 
 impl View<'_> {
     pub(super) fn delivery(&self, delivery: DeliveryKey) -> Outcome<Option<DeliveryStanding>> {
@@ -21,11 +31,10 @@ impl View<'_> {
             return Ok(None);
         };
         let matched = self.matching_of(&event)?.matched;
-        if matched.binary_search(&delivery.webhook).is_err() {
-            return Ok(None);
-        }
-        let standings = self.standings(&event, &[delivery.webhook])?;
-        Ok(standings.first().copied())
+        let mut targets = self.targets(&event, &matched)?;
+        targets.retain(|target| target.webhook == delivery.webhook);
+        let standings = self.standings(&event, &targets, None)?;
+        Ok(standings.first().map(Stood::standing))
     }
 
     pub(super) fn deliveries_of_event(
@@ -38,29 +47,56 @@ impl View<'_> {
             return Ok(Vec::new());
         };
         let matched = self.matching_of(&event)?.matched;
-        let from = matched.partition_point(|&webhook| Some(webhook) <= after);
-        let upto = from.saturating_add(limit).min(matched.len());
-        self.standings(&event, &matched[from..upto])
+        let targets = self.targets(&event, &matched)?;
+        let from = targets.partition_point(|target| Some(target.webhook) <= after);
+        let upto = from.saturating_add(limit).min(targets.len());
+        let standings = self.standings(&event, &targets[from..upto], None)?;
+        Ok(standings.iter().map(Stood::standing).collect())
     }
 
-    /// How the deliveries of `event` to `webhooks` stand, which ascend and follow one another in
-    /// its fan-out.
-    fn standings(&self, event: &Event, webhooks: &[WebhookKey]) -> Outcome<Vec<DeliveryStanding>> {
-        let (Some(&first), Some(&last)) = (webhooks.first(), webhooks.last()) else {
+    /// To whom an event goes, and since when, ascending: who matched, and whom a replay added.
+    pub(super) fn targets(&self, event: &Event, matched: &[WebhookKey]) -> Outcome<Vec<Target>> {
+        let since = event.accepted_at();
+        let mut targets: Vec<Target> =
+            matched.iter().map(|&webhook| Target { webhook, since }).collect();
+        let mut statement = self.connection.prepare_cached(queries::ADDED)?;
+        let mut rows = statement.query([sql(event.key)])?;
+        while let Some(row) = rows.next()? {
+            targets.push(Target { webhook: key(row.get(0)?), since: row.get(1)? });
+        }
+        if targets.len() > matched.len() {
+            targets.sort_unstable_by_key(|target| target.webhook);
+        }
+        Ok(targets)
+    }
+
+    /// How the deliveries of `event` to `targets` stand, which ascend.
+    pub(super) fn standings(
+        &self,
+        event: &Event,
+        targets: &[Target],
+        entries: Option<&Entries>,
+    ) -> Outcome<Vec<Stood>> {
+        let (Some(first), Some(last)) = (targets.first(), targets.last()) else {
             return Ok(Vec::new());
         };
-        let mut known = self.kept_standings(event.key, first, last)?;
-        for (webhook, (bucket, entry)) in self.last_entries(event.key, first, last)? {
+        let (first, last) = (first.webhook, last.webhook);
+        let kept = self.kept_standings(event.key, first, last)?;
+        let last_entries = self.last_entries(event.key, first, last, entries)?;
+        let stood = |&Target { webhook, since }| {
             let delivery = DeliveryKey { event: event.key, webhook };
-            let standing = self.entry(bucket, entry, delivery)?.standing;
-            known.insert(webhook, standing);
-        }
-        let standing = |&webhook| DeliveryStanding {
-            delivery: DeliveryKey { event: event.key, webhook },
-            standing: (known.get(&webhook).copied())
-                .unwrap_or_else(|| Standing::accepted(event.accepted_at())),
+            let last = match last_entries.get(&webhook) {
+                Some(&(bucket, entry)) => Some(self.entry(bucket, entry, delivery)?),
+                None => None,
+            };
+            let standing = match (&last, kept.get(&webhook)) {
+                (Some(entry), _) => entry.standing,
+                (None, Some(&standing)) => standing,
+                (None, None) => Standing::accepted(since),
+            };
+            Ok(Stood { delivery, standing, last })
         };
-        Ok(webhooks.iter().map(standing).collect())
+        targets.iter().map(stood).collect()
     }
 
     fn kept_standings(
@@ -90,14 +126,36 @@ impl View<'_> {
         event: EventKey,
         first: WebhookKey,
         last: WebhookKey,
+        entries: Option<&Entries>,
     ) -> Outcome<BTreeMap<WebhookKey, (Bucket, HistoryKey)>> {
         let mut newest = BTreeMap::new();
         for (&n, marks) in self.live.range(self.buckets.of(event)..) {
-            for (webhook, entry) in self.last_entries_in(n, marks.history, event, first, last)? {
+            let found = match entries {
+                None => self.last_entries_in(n, marks.history, event, first, last)?,
+                Some(entries) => entries.of(self, n, event, (first, last))?,
+            };
+            for (webhook, entry) in found {
                 newest.insert(webhook, (n, entry));
             }
         }
         Ok(newest)
+    }
+
+    /// The last entry of each delivery of an event, as far as the list index of a bucket says.
+    pub(super) fn indexed_entries_in(
+        &self,
+        n: Bucket,
+        event: EventKey,
+        first: WebhookKey,
+        last: WebhookKey,
+    ) -> Outcome<Vec<(WebhookKey, HistoryKey)>> {
+        let mut statement = (self.connection).prepare_cached(&queries::last_entries_in_index(n))?;
+        let mut rows = statement.query((sql(event), sql(first), sql(last)))?;
+        let mut found = Vec::new();
+        while let Some(row) = rows.next()? {
+            found.push((key(row.get(0)?), key(row.get(1)?)));
+        }
+        Ok(found)
     }
 
     /// The same within one bucket. Of a webhook named twice the later naming counts.
@@ -109,21 +167,12 @@ impl View<'_> {
         first: WebhookKey,
         last: WebhookKey,
     ) -> Outcome<Vec<(WebhookKey, HistoryKey)>> {
-        let (first, last) = (sql(first), sql(last));
-        let mut found = Vec::new();
-        let mut read = |row: &Row<'_>| -> Outcome<()> {
-            found.push((key(row.get(0)?), key(row.get(1)?)));
-            Ok(())
-        };
-        let mut indexed = (self.connection).prepare_cached(&queries::last_entries_in_index(n))?;
-        let mut rows = indexed.query((sql(event), first, last))?;
-        while let Some(row) = rows.next()? {
-            read(row)?;
-        }
+        let mut found = self.indexed_entries_in(n, event, first, last)?;
         let mut tail = (self.connection).prepare_cached(&queries::last_entries_in_tail(n))?;
-        let mut rows = tail.query((sql(event), first, last, tail_after(mark, event)))?;
+        let after = tail_after(mark, event);
+        let mut rows = tail.query((sql(event), sql(first), sql(last), after))?;
         while let Some(row) = rows.next()? {
-            read(row)?;
+            found.push((key(row.get(0)?), key(row.get(1)?)));
         }
         Ok(found)
     }
@@ -216,7 +265,7 @@ impl View<'_> {
         let mut tables: Vec<String> = (self.live.keys())
             .flat_map(|n| ["event", "history", "matching"].map(|kind| format!("{kind}_{n}")))
             .collect();
-        let fixed = ["event_kept", "matching_kept", "webhook", "tenant", "api_key"];
+        let fixed = ["event_kept", "matching_kept", "webhook", "tenant", "api_key", "replay"];
         tables.extend(fixed.map(str::to_owned));
         let mut newest: Option<i64> = None;
         for table in tables {
@@ -224,6 +273,12 @@ impl View<'_> {
             newest = newest.max(self.connection.query_row(&query, [], |row| row.get(0))?);
         }
         Ok(newest.map_or(0, |raw| key::<EventKey>(raw).made_at()))
+    }
+}
+
+impl Stood {
+    fn standing(&self) -> DeliveryStanding {
+        DeliveryStanding { delivery: self.delivery, standing: self.standing }
     }
 }
 

@@ -9,7 +9,8 @@ use postrider_core::event::Event;
 use postrider_core::event_type::EventType;
 use postrider_core::health::Health;
 use postrider_core::id::{
-    ApiKeyKey, DeliveryKey, EventKey, HistoryKey, MatchingKey, TenantKey, UnixMs, WebhookKey,
+    ApiKeyKey, DeliveryKey, EventKey, HistoryKey, MatchingKey, ReplayKey, TenantKey, UnixMs,
+    WebhookKey,
 };
 use postrider_core::matching::Matching;
 use postrider_core::statistics::Tally;
@@ -17,15 +18,18 @@ use postrider_core::webhook::Webhook;
 
 use super::failure::Outcome;
 use super::view::View;
-use super::{Shared, SqliteStore, access, catalogue, health, retention, slots, webhooks};
+use super::{Shared, SqliteStore, access, catalogue, health, replays, retention, slots, webhooks};
 use crate::error::StoreError;
 use crate::records::{
-    ApiKey, Backlog, Batch, Cancelling, Committed, Counts, DeliveryStanding, DuePage, DueQuery,
-    LaneStart, RetryRequest, Statistics, Swept, Tenant, TenantEnding,
+    ApiKey, Backlog, Batch, CancelRequest, Cancelled, Cancelling, Committed, Counts,
+    DeliveryStanding, DuePage, DueQuery, LaneStart, RetryRequest, Statistics, Swept, Tenant,
+    TenantEnding,
 };
+use crate::replay::{Replay, ReplayState, ReplayStep, ReplayStepped};
+use crate::search::{DeliveryPage, DeliverySearch, EventPage, EventSearch};
 use crate::store::{
     AccessStore, DeliveryStore, EventStore, EventTypeStore, HealthStore, MaintenanceStore,
-    WebhookStore,
+    ReplayStore, WebhookStore,
 };
 
 impl SqliteStore {
@@ -98,6 +102,10 @@ impl EventStore for SqliteStore {
         self.read(move |view| view.events(tenant, before, limit)).await
     }
 
+    async fn find_events(&self, search: EventSearch) -> Result<EventPage, StoreError> {
+        self.read(move |view| view.find_events(&search)).await
+    }
+
     async fn matching(&self, key: MatchingKey) -> Result<Option<Arc<Matching>>, StoreError> {
         let matching = self.read(move |view| view.matching(key)).await?;
         Ok(matching.map(Arc::new))
@@ -135,6 +143,17 @@ impl DeliveryStore for SqliteStore {
         count_max: usize,
     ) -> Result<Backlog, StoreError> {
         self.read(move |view| view.backlog(&webhooks, count_max)).await
+    }
+
+    async fn request_cancel(
+        &self,
+        request: CancelRequest,
+    ) -> Result<Option<Cancelled>, StoreError> {
+        self.blocking(move |shared| shared.work(|work| work.request_cancel(request))).await
+    }
+
+    async fn find_deliveries(&self, search: DeliverySearch) -> Result<DeliveryPage, StoreError> {
+        self.read(move |view| view.find_deliveries(&search)).await
     }
 
     async fn deliveries_of_event(
@@ -217,6 +236,50 @@ impl EventTypeStore for SqliteStore {
         limit: usize,
     ) -> Result<Vec<CatalogueEntry>, StoreError> {
         self.read(move |view| catalogue::list(view.connection, after.as_ref(), limit)).await
+    }
+}
+
+#[async_trait]
+impl ReplayStore for SqliteStore {
+    async fn insert_replay(&self, replay: Replay) -> Result<(), StoreError> {
+        self.blocking(move |shared| shared.write(|c| replays::insert(c, &replay))).await
+    }
+
+    async fn replay(&self, key: ReplayKey) -> Result<Option<Replay>, StoreError> {
+        self.read(move |view| replays::stored(view.connection, key)).await
+    }
+
+    async fn replays(
+        &self,
+        tenant: TenantKey,
+        webhook: Option<WebhookKey>,
+        before: Option<ReplayKey>,
+        limit: usize,
+    ) -> Result<Vec<Replay>, StoreError> {
+        let list =
+            move |view: View<'_>| replays::list(view.connection, tenant, webhook, before, limit);
+        self.read(list).await
+    }
+
+    async fn running_replays(
+        &self,
+        after: Option<ReplayKey>,
+        limit: usize,
+    ) -> Result<Vec<Replay>, StoreError> {
+        self.read(move |view| replays::running(view.connection, after, limit)).await
+    }
+
+    async fn step_replay(&self, step: ReplayStep) -> Result<ReplayStepped, StoreError> {
+        self.blocking(move |shared| shared.work(|work| work.step_replay(&step))).await
+    }
+
+    async fn end_replay(
+        &self,
+        key: ReplayKey,
+        state: ReplayState,
+        at: UnixMs,
+    ) -> Result<Option<Replay>, StoreError> {
+        self.blocking(move |shared| shared.write(|c| replays::end(c, key, state, at))).await
     }
 }
 

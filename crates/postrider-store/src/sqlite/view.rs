@@ -184,6 +184,34 @@ impl View<'_> {
         Ok(events)
     }
 
+    /// Events of a tenant from `first` on, oldest first.
+    pub(super) fn events_from(
+        &self,
+        tenant: TenantKey,
+        first: EventKey,
+        limit: usize,
+    ) -> Outcome<Vec<Arc<Event>>> {
+        let tenant = sql(tenant);
+        let mut events = Vec::new();
+        for (&n, marks) in self.live.range(self.buckets.of(first)..) {
+            let left = sql_limit(limit - events.len());
+            let index = queries::events_from_in_index(n);
+            self.list_events(&index, (tenant, sql(first), left), &mut events)?;
+            let left = sql_limit(limit - events.len());
+            let tail = queries::events_from_in_tail(n);
+            let above = sql(first).max(marks.event.saturating_add(1));
+            self.list_events(&tail, (tenant, above, left), &mut events)?;
+            if events.len() == limit {
+                break;
+            }
+        }
+        let kept = (tenant, sql(first), sql_limit(limit));
+        self.list_events(queries::EVENTS_KEPT_FROM, kept, &mut events)?;
+        events.sort_by_key(|event| event.key);
+        events.truncate(limit);
+        Ok(events)
+    }
+
     fn list_events(
         &self,
         query: &str,

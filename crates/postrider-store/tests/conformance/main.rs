@@ -12,7 +12,9 @@ mod event_types;
 mod health;
 mod listing;
 mod model;
+mod replays;
 mod retention;
+mod searching;
 mod sqlite_only;
 mod webhooks;
 mod world;
@@ -129,6 +131,28 @@ on_every_store! {
         history_of_a_webhook_comes_newest_first_in_pages
         history_committed_late_is_listed
         the_newest_key_is_found_wherever_it_is;
+    searching:
+        events_are_found_by_type_id_and_time
+        found_events_come_in_pages_of_every_size
+        a_search_looks_at_a_bounded_number
+        deliveries_come_newest_event_first_in_pages_of_every_size
+        deliveries_are_found_by_what_they_are
+        a_found_delivery_tells_its_last_attempt
+        what_a_webhook_missed_is_found_on_request;
+    replays:
+        a_replay_is_found_as_it_was_given
+        replays_are_listed_newest_first_by_tenant_and_webhook
+        a_step_moves_on_what_is_final_and_leaves_the_rest_alone
+        a_step_takes_only_the_states_that_its_replay_names
+        a_step_adds_what_its_webhook_missed
+        nothing_is_added_for_another_webhook_or_an_unknown_event
+        a_step_from_elsewhere_conflicts_and_changes_nothing
+        the_last_step_ends_a_replay
+        a_cancelled_replay_takes_no_more_steps
+        what_was_added_keeps_its_event_and_goes_with_it
+        a_kept_event_can_have_deliveries_added
+        old_replays_go_once_they_have_ended
+        one_delivery_is_cancelled_on_request;
     retention:
         old_buckets_are_dropped_whole
         what_is_pending_keeps_its_event_and_its_explanation

@@ -16,13 +16,14 @@ use postrider_core::matching::Matching;
 use postrider_core::statistics::{TENANT_SLOT_MS, Tally, WEBHOOK_SLOT_MS, slot_at};
 use postrider_core::webhook::{Webhook, WebhookState};
 use postrider_store::{
-    Accept, Accepted, Batch, Cancelling, DueDelivery, DueQuery, Record, RetryRequest, Slot,
-    SqliteOptions, SqliteStore, Statistics, Store,
+    Accept, Accepted, Batch, CancelRequest, Cancelling, DeliveryFilter, DeliverySearch,
+    DueDelivery, DueQuery, EventSearch, Order, Record, ReplayState, RetryRequest, Slot,
+    SqliteOptions, SqliteStore, Statistics, StatusClass, Store,
 };
 use tempfile::TempDir;
 
-use crate::World;
 use crate::world::{BUCKET_MS, accept, due_query, sqlite_options};
+use crate::{World, searching};
 
 /// In four parts, so that they run side by side.
 const SEQUENCES_OF_PART: u64 = 50;
@@ -171,9 +172,11 @@ impl Model {
         match self.dice.below(100) {
             0..30 => self.publish().await,
             30..60 => self.attempt().await,
-            60..68 => self.retry().await,
-            68..74 => self.cancel().await,
-            74..80 => self.change_webhook().await,
+            60..66 => self.retry().await,
+            66..68 => self.cancel_one().await,
+            68..72 => self.cancel().await,
+            72..76 => self.replay().await,
+            76..80 => self.change_webhook().await,
             80..84 => self.sweep().await,
             84..87 => self.commit_late().await,
             87..90 => {
@@ -333,6 +336,79 @@ impl Model {
         }
     }
 
+    async fn cancel_one(&mut self) {
+        let Some(event) = self.any_key() else {
+            return;
+        };
+        let delivery = DeliveryKey { event, webhook: self.dice.pick(&self.receivers) };
+        (self.late.records).retain(|record| record.entry.delivery != delivery);
+        let request = CancelRequest { delivery, at: self.world.now, key: self.world.key() };
+        both!(self, request_cancel(request)).unwrap();
+    }
+
+    /// A step of a replay, over deliveries that are there or not.
+    async fn replay(&mut self) {
+        let running = both!(self, running_replays(None::<_>, 100)).unwrap();
+        if running.len() < 3 {
+            let webhook = self.dice.pick(&self.receivers);
+            let tenant = self.dice.pick(&self.tenants);
+            let wanted = (self.dice.below(3) > 0).then_some(webhook);
+            let mut replay = self.world.replay(tenant, wanted);
+            replay.filter.states.retain(|_| self.dice.below(3) > 0);
+            both!(self, insert_replay(replay)).unwrap();
+            return;
+        }
+        let replay = self.dice.pick(&running);
+        let mut deliveries = BTreeSet::new();
+        for _ in 0..self.dice.below(5) {
+            let Some(event) = self.any_key() else { break };
+            let webhook = self.dice.pick(&self.receivers);
+            deliveries.insert(DeliveryKey { event, webhook });
+        }
+        (self.late.records).retain(|record| !deliveries.contains(&record.entry.delivery));
+        let mut step = self.world.step(&replay, &deliveries.into_iter().collect::<Vec<_>>());
+        if self.dice.is_one_in(8) {
+            step.from = None;
+        }
+        let _ = both!(self, step_replay(step));
+        if self.dice.is_one_in(12) {
+            let (state, at) = (ReplayState::Cancelled, self.world.now);
+            both!(self, end_replay(replay.key, state, at)).unwrap();
+        }
+    }
+
+    /// Looks for events and deliveries by random filters, page by page.
+    async fn search(&mut self) {
+        let tenant = self.dice.pick(&self.tenants);
+        let limit = self.dice.below(6) + 1;
+        let bound = |dice: &mut Dice, now: UnixMs| {
+            (dice.below(3) == 0).then(|| now - dice.ms_below(4 * BUCKET_MS))
+        };
+        let (after, before) =
+            (bound(&mut self.dice, self.world.now), bound(&mut self.dice, self.world.now));
+        let id_prefix = self.dice.pick(&["", "id-", "id-3", "evt_"]).to_owned();
+        let mut search =
+            EventSearch { after, before, id_prefix, ..searching::events_of(tenant, limit) };
+        while let Some(next) = both!(self, find_events(search)).unwrap().next {
+            search.beyond = Some(next);
+        }
+        let mut filter = DeliveryFilter { after, before, ..DeliveryFilter::all() };
+        let webhook = self.dice.pick(&self.receivers);
+        filter.webhook = (self.dice.below(2) == 0).then_some(webhook);
+        filter.event = if self.dice.is_one_in(4) { self.any_key() } else { None };
+        filter.states.retain(|_| self.dice.below(4) > 0);
+        filter.status = self.dice.is_one_in(4).then_some(StatusClass::Hundreds(2));
+        let mut search = DeliverySearch {
+            filter,
+            with_missed: self.dice.below(2) == 0,
+            order: self.dice.pick(&[Order::NewestFirst, Order::OldestFirst]),
+            ..searching::deliveries_of(tenant, limit)
+        };
+        while let Some(next) = both!(self, find_deliveries(search)).unwrap().next {
+            search.beyond = Some(next);
+        }
+    }
+
     async fn change_webhook(&mut self) {
         if self.webhooks.is_empty() || self.dice.is_one_in(3) {
             let tenant = self.dice.pick(&self.tenants);
@@ -417,8 +493,9 @@ impl Model {
         let webhook = self.dice.pick(&self.receivers);
         let after = (self.dice.below(2) == 0).then_some(webhook);
         let tenant = self.dice.pick(&self.tenants);
-        match self.dice.below(7) {
-            0 => drop(both!(self, events(tenant, Some(event), limit))),
+        match self.dice.below(8) {
+            0 => self.search().await,
+            6 => drop(both!(self, events(tenant, Some(event), limit))),
             1 => drop(both!(self, deliveries_of_event(event, after, limit))),
             2 => drop(both!(self, lanes(after, limit))),
             3 => drop(both!(self, webhooks(after, limit))),
@@ -455,8 +532,12 @@ impl Model {
         drop(both!(self, lanes(None::<_>, 100)));
         drop(both!(self, webhooks(None::<_>, 1_000)));
         drop(both!(self, healths(None::<_>, 1_000)));
+        drop(both!(self, running_replays(None::<_>, 100)));
         for tenant in self.tenants.clone() {
             drop(both!(self, tenant_slots(tenant, 0, UnixMs::MAX)));
+            drop(both!(self, replays(tenant, None::<_>, None::<_>, 100)));
+            let search = searching::deliveries_of(tenant, 10_000);
+            drop(both!(self, find_deliveries(search)));
             drop(both!(self, events(tenant, None::<_>, 10_000)));
             for id in 0..8 {
                 let id = format!("id-{id}");

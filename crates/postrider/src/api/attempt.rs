@@ -2,13 +2,14 @@
 //! what that means, and what would mend it.
 
 use postrider_core::delivery::{
-    Answer, Attempt, AttemptResult, CancelReason, ErrorClass, Happening, HistoryEntry, Timing,
+    Answer, Attempt, AttemptResult, CancelReason, Happening, HistoryEntry, Timing,
 };
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::deliveries::StateView;
 use super::wire::time;
+use crate::meaning::{self, Meaning};
 
 /// One thing that happened to a delivery.
 #[derive(Debug, Serialize, ToSchema)]
@@ -123,10 +124,6 @@ impl HappeningView {
 
 impl AttemptView {
     fn new(attempt: &Attempt) -> Self {
-        let answer = match &attempt.result {
-            AttemptResult::Answered(answer) => Some(answer),
-            AttemptResult::Broke { answer, .. } => answer.as_ref(),
-        };
         let headers = attempt.signed_headers.iter();
         Self {
             number: attempt.number,
@@ -139,7 +136,7 @@ impl AttemptView {
                 .map(|(name, value)| HeaderView { name: name.clone(), value: value.clone() })
                 .collect(),
             status: attempt.result.status(),
-            response: answer.map(response),
+            response: answer(&attempt.result),
             error: error(&attempt.result),
         }
     }
@@ -153,6 +150,14 @@ fn timing(timing: Timing) -> TimingView {
         tls: ms(timing.tls_us),
         wait: ms(timing.wait_us),
         total: ms(timing.total_us),
+    }
+}
+
+/// The answer, where one came.
+pub(super) fn answer(result: &AttemptResult) -> Option<ResponseView> {
+    match result {
+        AttemptResult::Answered(answer) => Some(response(answer)),
+        AttemptResult::Broke { answer, .. } => answer.as_ref().map(response),
     }
 }
 
@@ -174,143 +179,15 @@ fn response(answer: &Answer) -> ResponseView {
     }
 }
 
-fn error(result: &AttemptResult) -> Option<AttemptError> {
-    match result {
-        AttemptResult::Answered(_) if result.is_success() => None,
-        AttemptResult::Answered(answer) => {
-            let (class, explanation, mend) = by_status(answer.status);
-            Some(AttemptError { class, detail: None, explanation, mend })
-        }
-        AttemptResult::Broke { class, detail, .. } => {
-            let (class, explanation, mend) = by_class(*class);
-            let detail = Some(detail.clone()).filter(|detail| !detail.is_empty());
-            Some(AttemptError { class, detail, explanation, mend })
-        }
-    }
-}
-
-type Meaning = (&'static str, &'static str, &'static str);
-
-fn by_status(status: u16) -> Meaning {
-    match status {
-        300..=399 => (
-            "redirect",
-            "The receiver answered with a redirect. Redirects are never followed: the new address \
-             could be anybody's.",
-            "Register the URL that it redirects to.",
-        ),
-        401 | 403 => (
-            "refused",
-            "The receiver did not accept the request. Most often it could not verify the signature.",
-            "Compare the secret that the receiver uses with the webhook's, and verify the raw body.",
-        ),
-        404 | 405 => (
-            "not_found",
-            "The receiver is there but has nothing at this path for POST.",
-            "Check the path of the webhook's URL and the receiver's routes.",
-        ),
-        410 => (
-            "gone",
-            "The receiver said that it wants nothing any more. The webhook was disabled and what \
-             was pending for it cancelled.",
-            "If that was a mistake, enable the webhook again.",
-        ),
-        413 => (
-            "too_large",
-            "The receiver does not accept a body of this size.",
-            "Raise the receiver's body limit, or publish less data.",
-        ),
-        429 => (
-            "rate_limited",
-            "The receiver asks for fewer requests.",
-            "Give the webhook a rate_limit, or raise the receiver's.",
-        ),
-        400..=499 => (
-            "client_error",
-            "The receiver says that the request is wrong.",
-            "Look at the answer's body and the receiver's log.",
-        ),
-        500..=599 => (
-            "server_error",
-            "The receiver failed while it handled the request.",
-            "Look at the receiver's log. It is tried again by the retry schedule.",
-        ),
-        _ => (
-            "unexpected_status",
-            "The receiver answered with a status that means neither success nor failure.",
-            "Make the receiver answer 200 to 299 when it has the event.",
-        ),
-    }
-}
-
-fn by_class(class: ErrorClass) -> Meaning {
-    match class {
-        ErrorClass::NotAllowed => (
-            "not_allowed",
-            "The URL leads to an address that this server does not deliver to.",
-            "Use a URL with a public address, or have the operator allow the network.",
-        ),
-        ErrorClass::DnsFailure => (
-            "dns_failure",
-            "The host name could not be resolved.",
-            "Check the host's spelling and its DNS records.",
-        ),
-        ErrorClass::DnsTimeout => (
-            "dns_timeout",
-            "The host name was not resolved in time.",
-            "Check the host's name servers.",
-        ),
-        ErrorClass::ConnectRefused => (
-            "connect_refused",
-            "Nothing accepts connections at that address and port.",
-            "Start the receiver, and check the URL's port.",
-        ),
-        ErrorClass::ConnectFailed => (
-            "connect_failed",
-            "The connection could not be made.",
-            "Check that the receiver's network can be reached from here.",
-        ),
-        ErrorClass::ConnectTimeout => (
-            "connect_timeout",
-            "The connection was not made in time: often a firewall that drops packets.",
-            "Let this server's address through the receiver's firewall.",
-        ),
-        ErrorClass::Tls => (
-            "tls",
-            "The encrypted connection could not be made.",
-            "Check the receiver's certificate: its names, its dates and its whole chain.",
-        ),
-        ErrorClass::Reset => (
-            "connection",
-            "The connection broke after the request began, so the receiver may have handled it.",
-            "Look for crashes and time-outs at the receiver or its proxy.",
-        ),
-        ErrorClass::Truncated => (
-            "truncated",
-            "The answer ended before it was whole.",
-            "Look for crashes and time-outs at the receiver or its proxy.",
-        ),
-        ErrorClass::Protocol => (
-            "protocol",
-            "What came back was not HTTP.",
-            "Check that the URL's scheme and port are those of an HTTP server.",
-        ),
-        ErrorClass::Timeout => (
-            "timeout",
-            "The receiver did not answer in time.",
-            "Answer 202 at once and do the work afterwards, or raise the webhook's timeout_ms.",
-        ),
-        ErrorClass::BodyForm => (
-            "body_form",
-            "The event's data can't be written in the form that the webhook's profile wants.",
-            "Publish integers beyond 2^53 as strings.",
-        ),
-        ErrorClass::Internal => (
-            "internal",
-            "A fault of this server; the receiver has no part in it.",
-            "Report it, with the server's log of that moment.",
-        ),
-    }
+/// Why an attempt failed; `None` after a success.
+pub(super) fn error(result: &AttemptResult) -> Option<AttemptError> {
+    let Meaning { class, text, mend } = meaning::of(result)?;
+    let detail = match result {
+        AttemptResult::Answered(_) => None,
+        AttemptResult::Broke { detail, .. } => Some(detail.clone()),
+    };
+    let detail = detail.filter(|detail| !detail.is_empty());
+    Some(AttemptError { class, detail, explanation: text, mend })
 }
 
 fn cancelled(reason: CancelReason) -> (&'static str, &'static str) {
@@ -339,22 +216,6 @@ mod tests {
             body: Bytes::from_static(body),
             is_body_cut,
         })
-    }
-
-    #[test]
-    fn failures_say_what_they_mean_and_successes_nothing() {
-        let class = |result: &AttemptResult| error(result).map(|error| error.class);
-        assert_eq!(class(&answered(204, b"", false)), None);
-        assert_eq!(class(&answered(307, b"", false)), Some("redirect"));
-        assert_eq!(class(&answered(410, b"", false)), Some("gone"));
-        assert_eq!(class(&answered(418, b"", false)), Some("client_error"));
-        assert_eq!(class(&answered(503, b"", false)), Some("server_error"));
-        let broke = AttemptResult::Broke {
-            class: ErrorClass::Timeout,
-            detail: String::new(),
-            answer: None,
-        };
-        assert_eq!(class(&broke), Some("timeout"));
     }
 
     #[test]

@@ -7,8 +7,9 @@ use std::sync::Arc;
 use axum::extract::State;
 use http::StatusCode;
 use postrider_core::event::Event;
-use postrider_core::id::{EventKey, Key, MatchingKey, TenantKey, WebhookKey};
+use postrider_core::id::{DeliveryKey, EventKey, MatchingKey, TenantKey, WebhookKey};
 use postrider_core::matching::Matching;
+use postrider_store::{DeliveryFilter, DeliverySearch, EventPage, EventSearch, Order};
 use serde::Serialize;
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
@@ -16,7 +17,7 @@ use utoipa::ToSchema;
 use super::deliveries::DeliveryView;
 use super::explanation::Explanation;
 use super::wire::{Page, Paging, time};
-use super::{Answer, PathId};
+use super::{Answer, PathId, delivery_list};
 use crate::http::auth::Reader;
 use crate::http::cursor::List;
 use crate::http::fields::Fields;
@@ -39,6 +40,8 @@ pub struct EventView {
     pub accepted_at: String,
     /// The number of webhooks that it goes to.
     pub matched: usize,
+    /// Sent to test one webhook.
+    pub is_test: bool,
 }
 
 /// An event with all that is known of it.
@@ -64,12 +67,18 @@ pub struct BodySizes {
 }
 
 /// List events, newest first.
+///
+/// A request looks at a bounded number of events: a page may be shorter than its limit, or empty,
+/// while there is a `next_cursor`.
 #[utoipa::path(get, path = "/v1/events", tag = "events",
     params(
         ("limit" = Option<u32>, Query, description = "Items on a page: 1–250, by default 50"),
         ("cursor" = Option<String>, Query, description = "next_cursor of the page before"),
         ("after" = Option<String>, Query, description = "Accepted at this time or later (RFC 3339)"),
         ("before" = Option<String>, Query, description = "Accepted before this time (RFC 3339)"),
+        ("type" = Option<String>, Query,
+            description = "Of this event type; a pattern such as code.* names several"),
+        ("id_prefix" = Option<String>, Query, description = "Whose id begins with this"),
     ),
     responses((status = 200, description = "A page of events", body = Page<EventView>)))]
 pub(super) async fn list(
@@ -77,21 +86,19 @@ pub(super) async fn list(
     Reader(tenant): Reader,
     mut query: Query,
 ) -> Answer {
-    let after = query.time("after");
-    let before = query.time("before");
-    let filter = [after, before].map(|bound| bound.map_or_else(String::new, time));
-    let list = List::new(tenant, "events", &[&filter[0], &filter[1]]);
-    let paging: Paging<EventKey> = Paging::read(query, list)?;
-    let older_than = [paging.after, before.map(EventKey::first_at)].into_iter().flatten().min();
-    let store = state.engine.store();
-    let fetched = store.events(tenant, older_than, paging.fetch()).await;
-    let mut events = fetched.map_err(|error| ApiError::store(&error))?;
-    if let Some(after) = after {
-        events.retain(|event| event.accepted_at() >= after);
-    }
+    let (after, before) = (query.time("after"), query.time("before"));
+    let types = delivery_list::pattern(&mut query, "type");
+    let id_prefix = query.text("id_prefix").unwrap_or_default();
+    let told = format!("{after:?} {before:?} {types:?} {id_prefix}");
+    let paging: Paging<EventKey> = Paging::read(query, List::new(tenant, "events", &[&told]))?;
+    let (beyond, limit) = (paging.after, paging.fetch());
+    let search = EventSearch { tenant, types, id_prefix, after, before, beyond, limit };
+    let found = state.engine.store().find_events(search).await;
+    let EventPage { events, next } = found.map_err(|error| ApiError::store(&error))?;
     let matched = matched_counts(&state, &events).await?;
     let view = |event: Arc<Event>| event_view(&event, matched.get(&event.matching).copied());
-    Ok(json::answer(StatusCode::OK, &paging.page(events, |event| event.key, view)))
+    let page = paging.page_of_search(events, next, |event| event.key, view);
+    Ok(json::answer(StatusCode::OK, &page))
 }
 
 /// Read an event, with its deliveries and why it goes where it goes.
@@ -185,11 +192,14 @@ async fn deliveries_page(
     event: &Event,
     paging: &Paging<WebhookKey>,
 ) -> Result<Page<DeliveryView>, ApiError> {
-    let store = state.engine.store();
-    let fetched = store.deliveries_of_event(event.key, paging.after, paging.fetch()).await;
-    let fetched = fetched.map_err(|error| ApiError::store(&error))?;
-    let id = event.id();
-    Ok(paging.page(fetched, |found| found.delivery.webhook, |found| DeliveryView::new(&found, &id)))
+    let (tenant, limit) = (event.tenant, paging.fetch());
+    let beyond = paging.after.map(|webhook| DeliveryKey { event: event.key, webhook });
+    let filter = DeliveryFilter { event: Some(event.key), ..DeliveryFilter::all() };
+    let (with_missed, order) = (false, Order::NewestFirst);
+    let search = DeliverySearch { tenant, filter, with_missed, order, beyond, limit };
+    let found = state.engine.store().find_deliveries(search).await;
+    let found = found.map_err(|error| ApiError::store(&error))?.deliveries;
+    Ok(paging.page(found, |found| found.delivery.webhook, |found| DeliveryView::new(&found)))
 }
 
 /// `None` when retention took the event and its matching while it was being read.
@@ -223,6 +233,7 @@ fn event_view(event: &Event, matched: Option<usize>) -> EventView {
         timestamp: time(event.occurred_at),
         accepted_at: time(event.accepted_at()),
         matched: matched.unwrap_or_default(),
+        is_test: event.is_test(),
     }
 }
 

@@ -6,7 +6,9 @@
 //! together.
 
 pub mod attempt;
+pub mod attempts;
 pub mod deliveries;
+pub mod delivery_list;
 mod docs;
 mod document;
 pub mod event_types;
@@ -19,8 +21,11 @@ pub mod keys;
 pub mod listen;
 mod metrics;
 pub mod publish;
+pub mod replay_input;
+pub mod replays;
 pub mod statistics;
 pub mod tenants;
+pub mod test_event;
 pub mod webhook_actions;
 mod webhook_input;
 pub mod webhooks;
@@ -90,10 +95,19 @@ fn table() -> OpenApiRouter<ServerState> {
         .routes(routes!(webhooks::attempts))
         .routes(routes!(statistics::health))
         .routes(routes!(statistics::stats))
+        .routes(routes!(test_event::send))
+        .routes(routes!(delivery_list::list))
         .routes(routes!(deliveries::show))
         .routes(routes!(deliveries::retry))
         .routes(routes!(listen::listen))
         .routes(routes!(listen::answer))
+        .routes(routes!(deliveries::cancel))
+        .routes(routes!(attempts::list))
+        .routes(routes!(replays::start))
+        .routes(routes!(replays::retry_many))
+        .routes(routes!(replays::list))
+        .routes(routes!(replays::show))
+        .routes(routes!(replays::cancel))
         .routes(routes!(tenants::create, tenants::list))
         .routes(routes!(tenants::delete))
         .routes(routes!(keys::create, keys::list))

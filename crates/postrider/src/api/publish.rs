@@ -178,7 +178,7 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, ApiError> {
     Ok(Some(unquoted.unwrap_or(text).to_owned()))
 }
 
-fn refusal(error: &PublishError) -> ApiError {
+pub(super) fn refusal(error: &PublishError) -> ApiError {
     let message = error.to_string();
     match error {
         PublishError::InvalidId => ApiError::at(Code::Validation, "/id", message),
@@ -216,7 +216,7 @@ fn refusal(error: &PublishError) -> ApiError {
     }
 }
 
-fn published_view(published: &Published) -> PublishedView {
+pub(super) fn published_view(published: &Published) -> PublishedView {
     let event: &Arc<Event> = &published.event;
     let is_large = event.bodies.verbatim.len() > LARGE_BODY_BYTES;
     let large = is_large

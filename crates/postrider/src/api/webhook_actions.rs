@@ -2,6 +2,7 @@
 
 use axum::extract::State;
 use http::StatusCode;
+use postrider_core::id::UnixMs;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -10,9 +11,10 @@ use super::webhook_input::{disabling, rotation};
 use super::webhooks::{WebhookView, find, internal, refusal, secret_of, unstored};
 use super::wire::time;
 use super::{Answer, PathId};
-use crate::engine::{WantedState, WebhookPatch};
+use crate::engine::{LiveWebhook, WantedState, WebhookPatch};
 use crate::http::auth::Manager;
 use crate::http::json::{self, OptionalJsonText};
+use crate::http::problem::ApiError;
 use crate::http::query::Query;
 use crate::http::state::ServerState;
 
@@ -37,12 +39,31 @@ pub struct RotationView {
     pub live_secrets: usize,
 }
 
+/// A webhook that is enabled now.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct EnabledView {
+    #[serde(flatten)]
+    pub webhook: WebhookView,
+    /// What a replay would send of the time while it was disabled; null when it wasn't.
+    pub missed: Option<MissedView>,
+}
+
+/// Events that a webhook did not get while it was disabled, though it wants them.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct MissedView {
+    pub since: String,
+    pub until: String,
+    pub events: u64,
+    /// There are more: counting ended before all was looked at.
+    pub is_more: bool,
+}
+
 /// Enable a webhook.
 ///
-/// It gets what is pending and what is published from now on.
+/// It gets what is pending and what is published from now on, and is told how much it missed.
 #[utoipa::path(post, path = "/v1/webhooks/{id}/enable", tag = "webhooks",
     params(("id" = String, Path, description = "The webhook's id")),
-    responses((status = 200, description = "The webhook as it is now", body = WebhookView)))]
+    responses((status = 200, description = "The webhook as it is now", body = EnabledView)))]
 pub(super) async fn enable(
     State(state): State<ServerState>,
     Manager(tenant): Manager,
@@ -50,11 +71,28 @@ pub(super) async fn enable(
     query: Query,
 ) -> Answer {
     query.finish()?;
-    let key = find(&state, tenant, &id)?.webhook.key;
+    let before = find(&state, tenant, &id)?;
     let patch = WebhookPatch { state: Some(WantedState::Enabled), ..WebhookPatch::default() };
-    let changed = state.engine.patch_webhook(tenant, key, patch).await;
+    let changed = state.engine.patch_webhook(tenant, before.webhook.key, patch).await;
     let live = changed.map_err(|error| refusal(&error))?;
-    Ok(json::answer(StatusCode::OK, &WebhookView::new(&state.engine, &live)))
+    let missed = match before.webhook.disabled_at {
+        Some(since) => Some(missed(&state, &live, since).await?),
+        None => None,
+    };
+    let webhook = WebhookView::new(&state.engine, &live);
+    Ok(json::answer(StatusCode::OK, &EnabledView { webhook, missed }))
+}
+
+async fn missed(
+    state: &ServerState,
+    live: &LiveWebhook,
+    since: UnixMs,
+) -> Result<MissedView, ApiError> {
+    let until = state.engine.now();
+    let counted = state.engine.count_missed(live, since, until).await;
+    let counted = counted.map_err(|error| ApiError::store(&error))?;
+    let (events, is_more) = (counted.count, counted.is_more);
+    Ok(MissedView { since: time(since), until: time(until), events, is_more })
 }
 
 /// Disable a webhook.

@@ -22,6 +22,13 @@ pub struct Page<T> {
     pub next_cursor: Option<String>,
 }
 
+impl<T> Page<T> {
+    /// The only page of a list without items.
+    pub(super) fn empty() -> Self {
+        Self { data: Vec::new(), next_cursor: None }
+    }
+}
+
 /// Which page of a list is asked for.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Paging<K> {
@@ -49,6 +56,22 @@ impl<K: Key> Paging<K> {
     /// How many items to fetch: one more than a page, to see whether there is another one.
     pub(super) fn fetch(&self) -> usize {
         self.limit + 1
+    }
+
+    /// The page of what a search found that goes on at `next`.
+    pub(super) fn page_of_search<S, T>(
+        &self,
+        found: Vec<S>,
+        next: Option<K>,
+        key: impl Fn(&S) -> K,
+        view: impl FnMut(S) -> T,
+    ) -> Page<T> {
+        let is_short = found.len() <= self.limit;
+        let mut page = self.page(found, key, view);
+        if is_short {
+            page.next_cursor = next.map(|next| self.list.cursor(next));
+        }
+        page
     }
 
     /// The page of what was fetched.

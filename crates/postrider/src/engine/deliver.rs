@@ -160,14 +160,25 @@ impl Engine {
     }
 }
 
+impl LiveWebhook {
+    /// The exact bytes that attempts of an event send to it; `None` when its profile's form can't
+    /// hold them.
+    pub fn body_of(&self, event: &Event) -> Option<Bytes> {
+        body(event, self.profile().signing.body_form).ok()
+    }
+}
+
+/// Headers that every attempt sends beside those that sign it and the custom ones.
+pub const FIXED_HEADERS: [(HeaderName, HeaderValue); 2] =
+    [(CONTENT_TYPE, JSON), (USER_AGENT, AGENT)];
+
 fn headers(
     live: &LiveWebhook,
     signed: &[(&str, String)],
     custom: &[(HeaderName, HeaderValue)],
 ) -> Result<Vec<(HeaderName, HeaderValue)>, String> {
     let mut headers = Vec::with_capacity(2 + signed.len() + custom.len());
-    headers.push((CONTENT_TYPE, JSON));
-    headers.push((USER_AGENT, AGENT));
+    headers.extend(FIXED_HEADERS);
     for (name, value) in signed {
         let unfit = || {
             format!("the profile {} makes a header that HTTP does not allow", live.profile().name())

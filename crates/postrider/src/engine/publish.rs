@@ -81,7 +81,13 @@ impl Engine {
             // what was accepted stays accepted, whatever became of its type since
             Err(refused) => return self.earlier(tenant, &new).await?.ok_or(refused),
         };
-        let accept = self.accept(tenant, &new, numbers)?;
+        let published = self.commit(self.accept(tenant, &new, numbers)?).await?;
+        Ok(Published { warnings, ..published })
+    }
+
+    /// Has an event committed with all its deliveries.
+    pub(super) async fn commit(&self, accept: Accept) -> Result<Published, PublishError> {
+        let warnings = Vec::new();
         let (event, matched) = (accept.event.clone(), accept.matching.matched.len());
         let answer = self.inner.commits.accept(accept).map_err(|_| PublishError::Busy)?;
         let gone =
@@ -171,7 +177,7 @@ struct Terms {
 }
 
 /// The body in each form in use. Forms of the same bytes share them.
-fn bodies(
+pub(super) fn bodies(
     new: &NewEvent,
     id: &str,
     occurred_at: UnixMs,
@@ -195,7 +201,7 @@ fn is_valid_id(id: &str) -> bool {
 }
 
 /// What two events with the same id are compared by.
-fn fingerprint(new: &NewEvent) -> Fingerprint {
+pub(super) fn fingerprint(new: &NewEvent) -> Fingerprint {
     let mut hash = Sha256::new();
     hash.update(new.event_type.as_str());
     hash.update(b"\0");

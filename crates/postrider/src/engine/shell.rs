@@ -55,7 +55,7 @@ impl Shell {
 }
 
 impl Engine {
-    /// Finds what is pending, and starts the loops that live as long as the engine.
+    /// Finds what is pending, goes on with what was being replayed, and starts the loops that live as long as the engine.
     pub(super) async fn start_shell(&self) -> Result<(), StoreError> {
         self.spawn_loop(Self::hand_on_commits);
         self.spawn_loop(Self::wake_in_time);
@@ -72,9 +72,10 @@ impl Engine {
             });
             self.tell_all(found);
             if is_last {
-                return Ok(());
+                break;
             }
         }
+        self.resume_replays().await
     }
 
     /// Starts no more attempts, and lets listeners go.
@@ -106,10 +107,19 @@ impl Engine {
     /// Takes a delivery in hand, so that no attempt of it starts meanwhile; `false` when one is
     /// due or under way.
     pub(super) async fn claim(&self, live: &LiveWebhook, delivery: DeliveryKey) -> bool {
+        self.claim_by(|dispatcher| dispatcher.claim(&live.lane, delivery)).await
+    }
+
+    /// The same for what ends it: `false` only when an attempt is under way.
+    pub(super) async fn claim_unstarted(&self, live: &LiveWebhook, delivery: DeliveryKey) -> bool {
+        self.claim_by(|dispatcher| dispatcher.claim_unstarted(&live.lane, delivery)).await
+    }
+
+    async fn claim_by(&self, claim: impl Fn(&mut Dispatcher) -> Claim) -> bool {
         let shell = &self.inner.shell;
         loop {
             let turned = shell.turned.notified();
-            match lock(&shell.dispatcher).claim(&live.lane, delivery) {
+            match claim(&mut lock(&shell.dispatcher)) {
                 Claim::Taken => return true,
                 Claim::Underway => return false,
                 Claim::Settling => {}
@@ -126,6 +136,22 @@ impl Engine {
     /// Attempts under way.
     pub(super) fn in_flight(&self) -> usize {
         lock(&self.inner.shell.dispatcher).in_flight()
+    }
+
+    /// Waits until a webhook's lane has come to everything that is due, or `patience` ends: then
+    /// `false`.
+    pub(super) async fn caught_up(&self, webhook: WebhookKey, patience: Duration) -> bool {
+        let shell = &self.inner.shell;
+        let caught_up = async {
+            loop {
+                let turned = shell.turned.notified();
+                if !lock(&shell.dispatcher).is_behind(self.now(), webhook) {
+                    return;
+                }
+                turned.await;
+            }
+        };
+        tokio::time::timeout(patience, caught_up).await.is_ok()
     }
 
     pub(super) fn is_cancelling(&self, webhook: WebhookKey) -> bool {
@@ -148,7 +174,7 @@ impl Engine {
         self.tell_all(std::iter::once(input));
     }
 
-    fn tell_all(&self, inputs: impl IntoIterator<Item = Input>) {
+    pub(super) fn tell_all(&self, inputs: impl IntoIterator<Item = Input>) {
         let shell = &self.inner.shell;
         let now = self.now();
         let mut effects = Vec::new();
@@ -321,7 +347,7 @@ impl Engine {
 
     /// A loop that must not end before the engine does: a panic in it ends the process, for a
     /// server that accepts and no longer delivers is worse than one that restarts.
-    fn spawn_loop<F>(&self, run: impl FnOnce(Self) -> F)
+    pub(super) fn spawn_loop<F>(&self, run: impl FnOnce(Self) -> F)
     where
         F: Future<Output = ()> + Send + 'static,
     {

@@ -4,11 +4,12 @@
 //! from being used on another list by mistake; it is no protection and needs none, because every
 //! list is confined to its tenant whatever the cursor says.
 
-use postrider_core::id::{Key, TenantKey};
+use postrider_core::id::{DeliveryKey, EventKey, Key, TenantKey, WebhookKey};
 
 use super::problem::{ApiError, Code, Faults};
 
-const TEXT_LEN: usize = 32;
+/// Hexadecimal digits of a key, and of the checksum.
+const DIGITS: usize = 16;
 
 /// The list that a cursor belongs to.
 #[derive(Clone, Copy, Debug)]
@@ -28,38 +29,67 @@ impl List {
 
     /// The cursor of the page after the item with this key.
     pub fn cursor(self, last: impl Key) -> String {
-        format!("{:016x}{:016x}", last.raw(), self.checksum(last.raw()))
+        self.write([last.raw()])
+    }
+
+    /// The same of a list of deliveries.
+    pub fn delivery_cursor(self, last: DeliveryKey) -> String {
+        self.write([last.event.raw(), last.webhook.raw()])
     }
 
     /// Reads a cursor of this list.
     pub fn position<K: Key>(self, cursor: &str) -> Result<K, ApiError> {
-        self.read(cursor).map(K::from_raw).ok_or_else(|| {
-            let mut faults = Faults::default();
-            faults.push_parameter(
-                Code::BadCursor,
-                Some("cursor"),
-                "not a cursor of this list; use next_cursor of its last page unchanged",
-            );
-            faults.into_error()
-        })
+        self.read(cursor).map(|[raw]| K::from_raw(raw)).ok_or_else(not_ours)
     }
 
-    fn read(self, cursor: &str) -> Option<u64> {
+    /// Reads a cursor of this list of deliveries.
+    pub fn delivery_position(self, cursor: &str) -> Result<DeliveryKey, ApiError> {
+        let [event, webhook] = self.read(cursor).ok_or_else(not_ours)?;
+        let (event, webhook) = (EventKey::from_raw(event), WebhookKey::from_raw(webhook));
+        Ok(DeliveryKey { event, webhook })
+    }
+
+    fn write<const N: usize>(self, keys: [u64; N]) -> String {
+        let digits: Vec<String> = (keys.iter().copied())
+            .chain([self.checksum(&keys)])
+            .map(|number| format!("{number:016x}"))
+            .collect();
+        digits.concat()
+    }
+
+    fn read<const N: usize>(self, cursor: &str) -> Option<[u64; N]> {
         let is_ours = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
-        if cursor.len() != TEXT_LEN || !cursor.bytes().all(is_ours) {
+        if cursor.len() != DIGITS * (N + 1) || !cursor.bytes().all(is_ours) {
             return None;
         }
-        let (raw, sum) = cursor.split_at(TEXT_LEN / 2);
-        let raw = u64::from_str_radix(raw, 16).ok()?;
-        let sum = u64::from_str_radix(sum, 16).ok()?;
-        (raw >> 63 == 0 && sum == self.checksum(raw)).then_some(raw)
+        let number = |at: usize| {
+            let digits = cursor.get(at * DIGITS..(at + 1) * DIGITS)?;
+            u64::from_str_radix(digits, 16).ok()
+        };
+        let mut keys = [0; N];
+        for (at, key) in keys.iter_mut().enumerate() {
+            *key = number(at).filter(|raw| raw >> 63 == 0)?;
+        }
+        (number(N)? == self.checksum(&keys)).then_some(keys)
     }
 
-    fn checksum(self, raw: u64) -> u64 {
+    fn checksum(self, keys: &[u64]) -> u64 {
         let mut sum = Fnv(self.0);
-        sum.write(&raw.to_be_bytes());
+        for raw in keys {
+            sum.write(&raw.to_be_bytes());
+        }
         sum.0
     }
+}
+
+fn not_ours() -> ApiError {
+    let mut faults = Faults::default();
+    faults.push_parameter(
+        Code::BadCursor,
+        Some("cursor"),
+        "not a cursor of this list; use next_cursor of its last page unchanged",
+    );
+    faults.into_error()
 }
 
 /// FNV-1a, 64 bits: the same on every node and version, which std's hashers don't promise.
@@ -82,7 +112,6 @@ impl Fnv {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use postrider_core::id::EventKey;
 
     fn list(tenant: u64, route: &str, filter: &[&str]) -> List {
         List::new(TenantKey::from_raw(tenant), route, filter)
@@ -103,6 +132,18 @@ mod tests {
         ] {
             assert!(other.position::<EventKey>(&cursor).is_err());
         }
+    }
+
+    #[test]
+    fn a_cursor_of_deliveries_is_another_than_one_of_keys() {
+        let own = list(1, "deliveries", &[]);
+        let (event, webhook) = (EventKey::from_raw(77), WebhookKey::from_raw(u64::MAX >> 1));
+        let last = DeliveryKey { event, webhook };
+        let cursor = own.delivery_cursor(last);
+        assert_eq!(own.delivery_position(&cursor).unwrap(), last);
+        assert!(own.position::<EventKey>(&cursor).is_err());
+        assert!(own.delivery_position(&own.cursor(event)).is_err());
+        assert!(own.delivery_position(&cursor.replace('7', "8")).is_err());
     }
 
     #[test]

@@ -69,6 +69,21 @@ impl Query {
         }
     }
 
+    /// A value that `parse` understands; of any other the fault says `message`.
+    pub fn parsed<T>(
+        &mut self,
+        name: &'static str,
+        message: &'static str,
+        parse: impl FnOnce(&str) -> Option<T>,
+    ) -> Option<T> {
+        let text = self.text(name)?;
+        let parsed = parse(&text);
+        if parsed.is_none() {
+            self.fault(name, format!("{name}: {message}"));
+        }
+        parsed
+    }
+
     /// Notes that something is wrong with a parameter.
     pub fn fault(&mut self, name: &'static str, message: impl Into<Cow<'static, str>>) {
         self.faults.push_parameter(Code::Validation, Some(name), message);

@@ -112,6 +112,7 @@ fn example(document: &Value, schema: &Value) -> Value {
 pub(crate) fn good_example(document: &Value, schema: &Value) -> Value {
     let own = [
         ("events", json!(["a.*"])),
+        ("since", json!("2020-01-01T00:00:00Z")),
         ("url", json!("https://example.com")),
         ("scope", json!("read")),
         ("signing_key", json!("hmac")),
@@ -138,10 +139,14 @@ async fn the_schemas_of_bodies_agree_with_what_is_read() {
         .call("POST", "/v1/webhooks", r#"{"url":"https://example.com","events":["*"]}"#)
         .await
         .json();
-    let webhook = format!("/v1/webhooks/{}", made["id"].as_str().unwrap());
+    let id = made["id"].as_str().unwrap();
+    let webhook = format!("/v1/webhooks/{id}");
     for (name, method, path) in [
         ("EventInput", "POST", "/v1/events".to_owned()),
         ("WebhookInput", "POST", "/v1/webhooks".to_owned()),
+        ("TestInput", "POST", format!("{webhook}/test")),
+        ("ReplayInput", "POST", format!("{webhook}/replay")),
+        ("BulkRetryInput", "POST", "/v1/deliveries/retry".to_owned()),
         ("WebhookChange", "PATCH", webhook.clone()),
         ("DisablingInput", "POST", format!("{webhook}/disable")),
         ("RotationInput", "POST", format!("{webhook}/secret/rotate")),
@@ -152,7 +157,10 @@ async fn the_schemas_of_bodies_agree_with_what_is_read() {
         ("KeyInput", "POST", "/v1/keys".to_owned()),
     ] {
         let schema = &document["components"]["schemas"][name];
-        let full = good_example(&document, schema);
+        let mut full = good_example(&document, schema);
+        if let Some(member) = full.get_mut("webhook_id") {
+            *member = json!(id);
+        }
         let reply = server.call(method, &path, &full.to_string()).await;
         assert!(reply.status < 300, "{name} {full} {reply:?}");
         let required = schema["required"].as_array().cloned().unwrap_or_default();

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 mod connections;
+mod deliveries;
 mod docs;
 mod document;
 mod event_types;
@@ -11,6 +12,7 @@ mod filters;
 mod hostile;
 mod isolation;
 mod listen;
+mod replays;
 mod routes;
 mod statistics;
 mod support;

@@ -4,27 +4,31 @@ use serde_json::{Value, json};
 
 use crate::support::{ADMIN_KEY, Reply, Server, bearer};
 
-const HOOK: &str = r#"{"url":"https://example.com/a","events":["code.*"]}"#;
+pub(crate) const HOOK: &str = r#"{"url":"https://example.com/a","events":["code.*"]}"#;
 
-async fn create(server: &Server, body: &str) -> Value {
+pub(crate) async fn create(server: &Server, body: &str) -> Value {
     let reply = server.call("POST", "/v1/webhooks", body).await;
     assert_eq!(reply.status, 201, "{reply:?}");
     reply.json()
 }
 
-async fn publish(server: &Server, body: &str) -> Value {
+pub(crate) async fn publish(server: &Server, body: &str) -> Value {
     let reply = server.call("POST", "/v1/events", body).await;
     assert_eq!(reply.status, 202, "{reply:?}");
     reply.json()
 }
 
-fn refused(reply: &Reply, status: u16, code: &str, pointers: &[&str]) {
+pub(crate) fn refused(reply: &Reply, status: u16, code: &str, pointers: &[&str]) {
     assert_eq!((reply.status, reply.code().as_str()), (status, code), "{reply:?}");
     assert_eq!(reply.pointers(), pointers, "{reply:?}");
 }
 
 /// Reads a delivery again and again until it is as wanted. Each reading lets the server go on.
-async fn until(server: &Server, path: &str, is_wanted: impl Fn(&Value) -> bool) -> Value {
+pub(crate) async fn until(
+    server: &Server,
+    path: &str,
+    is_wanted: impl Fn(&Value) -> bool,
+) -> Value {
     for _ in 0..10_000 {
         let found = server.call("GET", path, "").await.json();
         if is_wanted(&found) {

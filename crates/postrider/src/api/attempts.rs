@@ -1,0 +1,173 @@
+//! The attempts of one delivery, each with what was sent and what came back.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use http::StatusCode;
+use postrider_core::delivery::{Attempt, Happening, HistoryEntry};
+use postrider_core::event::Event;
+use postrider_core::id::HistoryKey;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::attempt::{self, AttemptError, HeaderView, ResponseView};
+use super::deliveries::find;
+use super::wire::{Page, Paging, time};
+use super::{Answer, PathId};
+use crate::engine::{FIXED_HEADERS, LiveWebhook};
+use crate::http::auth::Reader;
+use crate::http::cursor::List;
+use crate::http::json;
+use crate::http::problem::ApiError;
+use crate::http::query::Query;
+use crate::http::state::ServerState;
+
+/// Stands for the value of a custom header, which is sealed.
+const MASK: &str = "***";
+
+/// One HTTP request that was made for a delivery, as it was sent.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct SentAttemptView {
+    pub id: String,
+    pub delivery_id: String,
+    /// 1 for the first.
+    pub number: u32,
+    /// Asked for by somebody, and so without a place in the retry schedule.
+    pub is_manual: bool,
+    pub is_success: bool,
+    pub started_at: String,
+    pub timing: SentTimingView,
+    /// The address that was dialled, where it came to that.
+    pub address: Option<String>,
+    pub request: SentRequestView,
+    /// The status of the answer, where one came.
+    pub status: Option<u16>,
+    /// The answer, as far as it is kept; null when none came.
+    pub answer: Option<ResponseView>,
+    /// Null after a success.
+    pub error: Option<AttemptError>,
+}
+
+/// How long the phases took, in milliseconds; zero where one did not happen.
+#[derive(Clone, Copy, Debug, Serialize, ToSchema)]
+pub struct SentTimingView {
+    pub dns_ms: f64,
+    pub connect_ms: f64,
+    pub tls_ms: f64,
+    /// From the first byte sent to the first byte of the answer.
+    pub wait_ms: f64,
+    pub total_ms: f64,
+}
+
+/// What was sent.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct SentRequestView {
+    pub method: &'static str,
+    /// Where the webhook points now; null when it is no longer known.
+    pub url: Option<String>,
+    /// The webhook has not been changed since, so URL and custom headers are those that were sent.
+    pub is_webhook_unchanged: bool,
+    /// The signing headers are those that were sent; values of custom ones are masked.
+    pub headers: Vec<HeaderView>,
+    /// The exact bytes, which are UTF-8; null when the event's data can't be written in the form that
+    /// the webhook's profile wants, and when the webhook is no longer known.
+    pub body: Option<String>,
+}
+
+/// List the attempts of a delivery, oldest first.
+#[utoipa::path(get, path = "/v1/deliveries/{id}/attempts", tag = "deliveries",
+    params(
+        ("id" = String, Path, description = "The delivery's id"),
+        ("limit" = Option<u32>, Query, description = "Items on a page: 1–250, by default 50"),
+        ("cursor" = Option<String>, Query, description = "next_cursor of the page before"),
+    ),
+    responses((status = 200, description = "A page of attempts", body = Page<SentAttemptView>)))]
+pub(super) async fn list(
+    State(state): State<ServerState>,
+    Reader(tenant): Reader,
+    PathId(id): PathId,
+    query: Query,
+) -> Answer {
+    let (key, event) = find(&state, tenant, &id).await?;
+    let list = List::new(tenant, "deliveries/attempts", &[&key.to_string()]);
+    let paging: Paging<HistoryKey> = Paging::read(query, list)?;
+    let store = state.engine.store();
+    let known = store.delivery(key).await.map_err(|error| ApiError::store(&error))?;
+    known.ok_or_else(ApiError::not_found)?;
+    let mut history = store.history(key).await.map_err(|error| ApiError::store(&error))?;
+    history.retain(|entry| {
+        matches!(entry.what, Happening::Attempt(_)) && Some(entry.key) > paging.after
+    });
+    history.truncate(paging.fetch());
+    let sent = Sent { webhook: state.engine.any_webhook(tenant, key.webhook), event };
+    let page = paging.page(history, |entry| entry.key, |entry| sent.view(&entry));
+    let data = page.data.into_iter().flatten().collect();
+    Ok(json::answer(StatusCode::OK, &Page { data, next_cursor: page.next_cursor }))
+}
+
+/// What all attempts of a delivery have in common.
+struct Sent {
+    webhook: Option<Arc<LiveWebhook>>,
+    event: Arc<Event>,
+}
+
+impl Sent {
+    fn view(&self, entry: &HistoryEntry) -> Option<SentAttemptView> {
+        let Happening::Attempt(attempt) = &entry.what else { return None };
+        Some(SentAttemptView {
+            id: entry.key.to_string(),
+            delivery_id: entry.delivery.to_string(),
+            number: attempt.number,
+            is_manual: attempt.is_manual,
+            is_success: attempt.result.is_success(),
+            started_at: time(attempt.started_at),
+            timing: timing(attempt),
+            address: attempt.address.map(|address| address.to_string()),
+            request: self.request(attempt),
+            status: attempt.result.status(),
+            answer: attempt::answer(&attempt.result),
+            error: attempt::error(&attempt.result),
+        })
+    }
+
+    fn request(&self, attempt: &Attempt) -> SentRequestView {
+        let webhook = self.webhook.as_deref();
+        let body = webhook.and_then(|live| live.body_of(&self.event));
+        let since = webhook.map(|live| live.webhook.updated_at);
+        SentRequestView {
+            method: "POST",
+            url: webhook.map(|live| live.webhook.url.clone()),
+            is_webhook_unchanged: since.is_some_and(|since| since <= attempt.started_at),
+            headers: self.headers(attempt),
+            body: body.map(|body| String::from_utf8_lossy(&body).into_owned()),
+        }
+    }
+
+    /// Nothing was sent where nothing was signed.
+    fn headers(&self, attempt: &Attempt) -> Vec<HeaderView> {
+        if attempt.signed_headers.is_empty() {
+            return Vec::new();
+        }
+        let header =
+            |name: &str, value: &str| HeaderView { name: name.to_owned(), value: value.to_owned() };
+        let fixed = FIXED_HEADERS;
+        let fixed = fixed
+            .iter()
+            .map(|(name, value)| header(name.as_str(), &String::from_utf8_lossy(value.as_bytes())));
+        let signed = attempt.signed_headers.iter().map(|(name, value)| header(name, value));
+        let custom = self.webhook.iter().flat_map(|live| live.header_names());
+        fixed.chain(signed).chain(custom.map(|name| header(name, MASK))).collect()
+    }
+}
+
+fn timing(attempt: &Attempt) -> SentTimingView {
+    let ms = |us: u32| f64::from(us) / 1_000.0;
+    let timing = attempt.timing;
+    SentTimingView {
+        dns_ms: ms(timing.dns_us),
+        connect_ms: ms(timing.connect_us),
+        tls_ms: ms(timing.tls_us),
+        wait_ms: ms(timing.wait_us),
+        total_ms: ms(timing.total_us),
+    }
+}
