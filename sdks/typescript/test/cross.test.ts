@@ -36,7 +36,8 @@ describe("the package standardwebhooks", () => {
       });
 
       // it parses what it verified
-      test(`verifies what we sign: ${name}`, { skip: body === "" }, () => {
+      if (body === "") continue;
+      test(`verifies what we sign: ${name}`, () => {
         const headers = sign("msg_1", body, { secrets });
         assert.deepEqual(new Webhook(secrets).verify(body, headers), JSON.parse(body));
         assert.throws(() => new Webhook(secrets).verify(`${body} `, headers));
