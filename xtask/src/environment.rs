@@ -18,6 +18,7 @@ const NODE_MIN: [u32; 2] = [20, 3];
 /// automa-bot, which is tested against, wants it.
 const PYTHON_MIN: [u32; 2] = [3, 11];
 
+const NPM_FILES: [&str; 2] = ["package.json", "package-lock.json"];
 const REQUIREMENTS: &str = "requirements.txt";
 
 /// Written last into an environment; says what it was made from.
@@ -153,15 +154,23 @@ fn version(text: &str) -> Option<[u32; 2]> {
 }
 
 fn node_packages(pinned: &Path, environment: &Path) -> anyhow::Result<()> {
-    let files = ["package.json", "package-lock.json"];
-    let node = output(Command::new("node").arg("--version")).unwrap_or_default();
-    make_once(pinned, &files, &node, environment, || {
-        for file in files {
+    npm_once(pinned, environment, || {
+        for file in NPM_FILES {
             fs::copy(pinned.join(file), environment.join(file))?;
         }
         let quiet = ["--no-audit", "--no-fund", "--ignore-scripts"];
         must(Command::new("npm").arg("ci").args(quiet).current_dir(environment))
     })
+}
+
+/// Has npm install anew unless it did so from just these files for this Node.js.
+pub(crate) fn npm_once(
+    pinned: &Path,
+    environment: &Path,
+    install: impl FnOnce() -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    let node = output(Command::new("node").arg("--version")).unwrap_or_default();
+    make_once(pinned, &NPM_FILES, &node, environment, install)
 }
 
 fn python_packages(pinned: &Path, requirements: &str, environment: &Path) -> anyhow::Result<()> {

@@ -39,7 +39,9 @@ pub(crate) fn typescript(root: &Path, server: &Path) -> anyhow::Result<Vec<Step>
         }
         npm
     };
-    must(&mut npm(&["ci", "--no-audit", "--no-fund"]))?;
+    environment::npm_once(&folder, &folder.join("node_modules"), || {
+        must(&mut npm(&["ci", "--no-audit", "--no-fund"]))
+    })?;
     Ok(vec![
         Step::check("TypeScript SDK: lint", npm(&["run", "--silent", "lint"])),
         Step::check("TypeScript SDK: types", npm(&["run", "--silent", "typecheck"])),

@@ -5,6 +5,7 @@
 
 #![allow(dead_code, reason = "each test file is a crate of its own and uses a part of this")]
 
+pub(crate) mod bot;
 pub(crate) mod http;
 pub(crate) mod receiver;
 pub(crate) mod server;
