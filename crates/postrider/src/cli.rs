@@ -8,14 +8,25 @@
 //! [`failure`].
 
 mod client;
+mod context;
+mod delivery;
 mod event;
+mod event_type;
 pub mod failure;
+mod filter;
 pub mod greeting;
 mod inbox;
+mod input;
+mod key;
+mod list;
 mod output;
+mod replay;
 mod serve_args;
 mod server;
+mod stats;
 pub mod telemetry;
+mod tenant;
+mod trigger;
 mod webhook;
 
 use std::ffi::{OsStr, OsString};
@@ -118,24 +129,56 @@ struct AutonomaArgs {
 
 #[derive(Subcommand)]
 enum ClientCommand {
-    /// Register receivers, list them, remove them
+    /// Register receivers, read, change, try and remove them
     #[command(subcommand)]
     Webhook(webhook::WebhookCommand),
     /// Publish events and see what became of them
     #[command(subcommand)]
     Event(event::EventCommand),
+    /// See how deliveries went, retry and cancel them
+    #[command(subcommand)]
+    Delivery(delivery::DeliveryCommand),
+    /// See how far replays and bulk retries are, and stop them
+    #[command(subcommand)]
+    Replay(replay::ReplayCommand),
+    /// Publish the example of an event type
+    Trigger(trigger::TriggerArgs),
     /// Show what arrived at the built-in receiver of a `serve --dev`
     Inbox(inbox::InboxArgs),
+    /// The catalogue of event types
+    #[command(subcommand)]
+    EventType(event_type::EventTypeCommand),
+    /// Try payload filters
+    #[command(subcommand)]
+    Filter(filter::FilterCommand),
+    /// Show how the tenant's deliveries went
+    Stats(stats::StatsArgs),
+    /// Tenants, with an admin key
+    #[command(subcommand)]
+    Tenant(tenant::TenantCommand),
+    /// Keys for the API, with an admin key
+    #[command(subcommand)]
+    Key(key::KeyCommand),
+    /// Servers by name
+    #[command(subcommand)]
+    Context(context::ContextCommand),
 }
 
 /// What every client command takes.
 #[derive(Args)]
 struct ClientArgs {
+    /// table: for people; json: the API's answer as it came; ndjson: one line each
+    #[arg(
+        long,
+        value_enum,
+        default_value_t,
+        value_name = "FORMAT",
+        env = "POSTRIDER_OUTPUT",
+        hide_env_values = true
+    )]
+    output: Output,
     #[command(flatten)]
     server: ServerArgs,
-    /// json: the API's answer as it came; table: for people
-    #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
-    output: Output,
 }
 
 fn parse(args: &[OsString]) -> Result<Command, clap::Error> {
@@ -176,7 +219,16 @@ fn run_client(command: ClientCommand, name: CalledAs) -> Result<(), Failure> {
         match command {
             ClientCommand::Webhook(command) => webhook::run(command, name).await,
             ClientCommand::Event(command) => event::run(command).await,
+            ClientCommand::Delivery(command) => delivery::run(command).await,
+            ClientCommand::Replay(command) => replay::run(command).await,
+            ClientCommand::Trigger(args) => trigger::run(args).await,
             ClientCommand::Inbox(args) => inbox::run(args).await,
+            ClientCommand::EventType(command) => event_type::run(command).await,
+            ClientCommand::Filter(command) => filter::run(command).await,
+            ClientCommand::Stats(args) => stats::run(args).await,
+            ClientCommand::Tenant(command) => tenant::run(command).await,
+            ClientCommand::Key(command) => key::run(command).await,
+            ClientCommand::Context(command) => context::run(&command),
         }
     })
 }

@@ -94,7 +94,7 @@ fn the_three_commands_of_the_banner_work_as_they_stand() {
         shell.args(["-c", &command]).env_clear().current_dir(elsewhere.path());
         succeeded(&shell.output().unwrap())
     };
-    assert!(run(" webhook create ").contains("secret   whsec_"));
+    assert!(run(" webhook create ").contains("secret      whsec_"));
     assert!(run(" event send ").contains("matched    1\n"));
     let arrived = run(" inbox ");
     assert!(
@@ -123,8 +123,8 @@ fn the_published_command_works_under_the_name_autonoma() {
     let mut shell = Command::new("/bin/sh");
     shell.args(["-c", published]).env_clear().env("PATH", bin.path()).current_dir(dir.path());
     let shown = succeeded(&shell.output().unwrap());
-    assert!(shown.contains("profile  autonoma\n"), "{shown}");
-    assert!(shown.contains("events   code.generated,deployment.completed\n"), "{shown}");
+    assert!(shown.contains("profile     autonoma\n"), "{shown}");
+    assert!(shown.contains("events      code.generated,deployment.completed\n"), "{shown}");
 }
 
 #[test]

@@ -78,6 +78,21 @@ impl Failure {
         self
     }
 
+    /// What went wrong, without what to do about it.
+    pub(super) fn summary(&self) -> String {
+        self.text.clone()
+    }
+
+    /// What to do about it.
+    pub(super) fn mend(&self) -> Option<&str> {
+        self.hint.as_deref()
+    }
+
+    /// Whether the same may succeed a little later.
+    pub(super) fn may_pass(&self) -> bool {
+        matches!(self.kind, FailureKind::Unreachable | FailureKind::Other)
+    }
+
     /// The failure that an answer beyond 2xx means.
     pub(super) fn from_answer(answer: &Answer) -> Self {
         let status = answer.status.as_u16();
