@@ -23,6 +23,7 @@ mod output;
 mod replay;
 mod serve_args;
 mod server;
+mod signature;
 mod stats;
 pub mod telemetry;
 mod tenant;
@@ -145,6 +146,9 @@ enum ClientCommand {
     Trigger(trigger::TriggerArgs),
     /// Show what arrived at the built-in receiver of a `serve --dev`
     Inbox(inbox::InboxArgs),
+    /// Sign and verify, without a server
+    #[command(subcommand)]
+    Signature(signature::SignatureCommand),
     /// The catalogue of event types
     #[command(subcommand)]
     EventType(event_type::EventTypeCommand),
@@ -223,6 +227,7 @@ fn run_client(command: ClientCommand, name: CalledAs) -> Result<(), Failure> {
             ClientCommand::Replay(command) => replay::run(command).await,
             ClientCommand::Trigger(args) => trigger::run(args).await,
             ClientCommand::Inbox(args) => inbox::run(args).await,
+            ClientCommand::Signature(command) => signature::run(command),
             ClientCommand::EventType(command) => event_type::run(command).await,
             ClientCommand::Filter(command) => filter::run(command).await,
             ClientCommand::Stats(args) => stats::run(args).await,

@@ -9,5 +9,6 @@ mod deliveries;
 mod events;
 mod lists;
 mod program;
+mod signature;
 mod snapshot;
 mod webhooks;
