@@ -8,8 +8,11 @@
 //! [`failure`].
 
 mod client;
+mod completions;
+mod config_check;
 mod context;
 mod delivery;
+mod doctor;
 mod event;
 mod event_type;
 pub mod failure;
@@ -19,6 +22,7 @@ mod inbox;
 mod input;
 mod key;
 mod list;
+mod open;
 mod output;
 mod replay;
 mod serve_args;
@@ -39,6 +43,7 @@ use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::bench::{self, BenchArgs, ForwardArgs};
 use crate::config::Config;
+use config_check::ConfigCommand;
 use failure::Failure;
 use output::{Output, printable};
 use serve_args::ServeArgs;
@@ -70,6 +75,7 @@ pub fn main(
         Command::BenchForward(args) => {
             bench::forward(&args).map_err(|error| Failure::other(format!("{error:#}")))
         }
+        Command::Config(command) => config_check::run(command),
         Command::Client(command, name) => run_client(*command, name),
     };
     match done {
@@ -92,6 +98,7 @@ enum Command {
     Serve(ServeArgs),
     Bench(BenchArgs),
     BenchForward(ForwardArgs),
+    Config(ConfigCommand),
     Client(Box<ClientCommand>, CalledAs),
 }
 
@@ -111,6 +118,9 @@ struct PostriderArgs {
 enum PostriderCommand {
     /// Start a server
     Serve(ServeArgs),
+    /// Look at a server's settings without starting it
+    #[command(subcommand)]
+    Config(ConfigCommand),
     /// Measure how fast this machine delivers
     Bench(BenchArgs),
     /// The reference that `bench` compares with
@@ -166,6 +176,12 @@ enum ClientCommand {
     /// Servers by name
     #[command(subcommand)]
     Context(context::ContextCommand),
+    /// Find out why something does not work
+    Doctor(doctor::DoctorArgs),
+    /// Open the server's documentation in a browser
+    Open(open::OpenArgs),
+    /// Print a script that completes commands in a shell
+    Completions(completions::CompletionsArgs),
 }
 
 /// What every client command takes.
@@ -197,6 +213,7 @@ fn parse(args: &[OsString]) -> Result<Command, clap::Error> {
         PostriderCommand::Serve(args) => Command::Serve(args),
         PostriderCommand::Bench(args) => Command::Bench(args),
         PostriderCommand::BenchForward(args) => Command::BenchForward(args),
+        PostriderCommand::Config(command) => Command::Config(command),
         PostriderCommand::Client(command) => Command::Client(command, CalledAs::Postrider),
     })
 }
@@ -234,6 +251,19 @@ fn run_client(command: ClientCommand, name: CalledAs) -> Result<(), Failure> {
             ClientCommand::Tenant(command) => tenant::run(command).await,
             ClientCommand::Key(command) => key::run(command).await,
             ClientCommand::Context(command) => context::run(&command),
+            ClientCommand::Doctor(args) => doctor::run(args).await,
+            ClientCommand::Open(args) => open::run(args),
+            ClientCommand::Completions(args) => completions::run(&args, name.command()),
         }
     })
+}
+
+impl CalledAs {
+    /// The commands of the program of this name.
+    fn command(self) -> clap::Command {
+        match self {
+            Self::Postrider => PostriderArgs::command(),
+            Self::Autonoma => AutonomaArgs::command(),
+        }
+    }
 }
