@@ -22,6 +22,7 @@ mod inbox;
 mod input;
 mod key;
 mod list;
+mod listen;
 mod open;
 mod output;
 mod replay;
@@ -29,6 +30,7 @@ mod serve_args;
 mod server;
 mod signature;
 mod stats;
+mod stream;
 pub mod telemetry;
 mod tenant;
 mod trigger;
@@ -152,6 +154,8 @@ enum ClientCommand {
     /// See how far replays and bulk retries are, and stop them
     #[command(subcommand)]
     Replay(replay::ReplayCommand),
+    /// Deliver to an address of this machine for as long as this runs
+    Listen(listen::ListenArgs),
     /// Publish the example of an event type
     Trigger(trigger::TriggerArgs),
     /// Show what arrived at the built-in receiver of a `serve --dev`
@@ -242,6 +246,7 @@ fn run_client(command: ClientCommand, name: CalledAs) -> Result<(), Failure> {
             ClientCommand::Event(command) => event::run(command).await,
             ClientCommand::Delivery(command) => delivery::run(command).await,
             ClientCommand::Replay(command) => replay::run(command).await,
+            ClientCommand::Listen(args) => listen::run(args, name).await,
             ClientCommand::Trigger(args) => trigger::run(args).await,
             ClientCommand::Inbox(args) => inbox::run(args).await,
             ClientCommand::Signature(command) => signature::run(command),

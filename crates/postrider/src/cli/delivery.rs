@@ -114,9 +114,9 @@ pub(super) struct RetryArgs {
     /// All that ended so, of every webhook
     #[arg(long)]
     all: bool,
-    /// Only those in these states; failed unless given
-    #[arg(long, value_enum, value_delimiter = ',', value_name = "STATE,…")]
-    states: Vec<State>,
+    /// Only those that ended so; failed unless given
+    #[arg(long, value_delimiter = ',', value_name = "STATE,…", value_parser = ["succeeded", "failed", "cancelled"])]
+    states: Vec<String>,
     #[command(flatten)]
     filter: FilterArgs,
     #[command(flatten)]
@@ -216,8 +216,7 @@ async fn retry_many(args: RetryArgs) -> Result<(), Failure> {
         }
     }
     if !args.states.is_empty() {
-        let states: Vec<_> = args.states.iter().map(|state| state.name()).collect();
-        body.insert("states".to_owned(), states.into());
+        body.insert("states".to_owned(), args.states.into());
     }
     let path = "/v1/deliveries/retry".to_owned();
     let selection = Selection { path, body, verb: "retry", what: "deliveries".to_owned() };

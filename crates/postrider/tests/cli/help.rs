@@ -52,7 +52,7 @@ fn the_name_autonoma_has_the_client_commands_only() {
     let help = std::process::Command::new(&autonoma).arg("--help").output().expect("it starts");
     let help = String::from_utf8(help.stdout).expect("help is UTF-8");
     let names = subcommands(&help);
-    for name in ["webhook", "event", "delivery", "trigger", "signature", "doctor"] {
+    for name in ["webhook", "event", "delivery", "listen", "trigger", "signature", "doctor"] {
         assert!(names.iter().any(|known| known == name), "{name}: {help}");
     }
     for name in ["serve", "config", "bench"] {
@@ -68,7 +68,7 @@ fn every_shell_has_its_completions() {
     let program = Program::offline();
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
         let script = program.text(&["completions", shell]);
-        assert!(script.contains("webhook") && script.contains("event-type"), "{shell}");
+        assert!(script.contains("webhook") && script.contains("forward-to"), "{shell}");
     }
     let told = program.refused(2, &["completions", "tcsh"]);
     assert!(told.contains("[possible values: bash,"), "{told}");

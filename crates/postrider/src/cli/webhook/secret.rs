@@ -55,7 +55,7 @@ pub(super) async fn run(command: SecretCommand) -> Result<(), Failure> {
 async fn get(args: GetArgs) -> Result<(), Failure> {
     let server = keyed(args.client.server)?;
     let answer = server.get(&format!("/v1/webhooks/{}/secret", args.id)).await?;
-    args.client.output.print(&answer, |shown| details(shown, &["secret"]))
+    args.client.output.print(&answer, |shown| details(shown, &["secret", "public_key"]))
 }
 
 async fn rotate(args: RotateArgs) -> Result<(), Failure> {
@@ -69,7 +69,7 @@ async fn rotate(args: RotateArgs) -> Result<(), Failure> {
     put("signing_key", args.signing_key.map(|kind| kind.name().into()));
     let path = format!("/v1/webhooks/{}/secret/rotate", args.id);
     let answer = server.post(&path, Some(&body)).await?;
-    args.client
-        .output
-        .print(&answer, |rotated| details(rotated, &["secret", "old_live_until", "live_secrets"]))
+    args.client.output.print(&answer, |rotated| {
+        details(rotated, &["secret", "public_key", "old_live_until", "live_secrets"])
+    })
 }
