@@ -7,7 +7,7 @@ use super::ClientArgs;
 use super::failure::Failure;
 use super::output::{Table, cell, details, items};
 use super::server::keyed;
-use super::webhook::window_row;
+use super::webhook::{pending_text, window_row};
 
 #[derive(Args)]
 pub(super) struct StatsArgs {
@@ -48,6 +48,8 @@ pub(super) async fn run(args: StatsArgs) -> Result<(), Failure> {
         }
         let totals = stats.get("totals").unwrap_or(&Value::Null);
         table.row(window_row(window, totals));
-        format!("{}\n{}", details(stats, &["window", "events", "pending"]), table.text())
+        let pending = pending_text(stats.get("pending").unwrap_or(&Value::Null));
+        let counts = details(stats, &["window", "events"]);
+        format!("{counts}pending  {pending}\n\n{}", table.text())
     })
 }

@@ -15,7 +15,7 @@ use super::output::{cell, details};
 use super::replay::{RunArgs, Selection};
 use super::server::keyed;
 use super::{AUTONOMA, CalledAs, ClientArgs};
-pub(super) use health::window_row;
+pub(super) use health::{pending_text, window_row};
 use secret::SecretCommand;
 use settings::{Clearable, SettingsArgs};
 

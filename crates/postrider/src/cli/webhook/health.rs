@@ -28,7 +28,8 @@ fn health_text(health: &Value) -> String {
     format!("{}pending  {}\n\n{}", details(health, &names), pending_text(pending), table.text())
 }
 
-fn pending_text(pending: &Value) -> String {
+/// How many wait, and since when.
+pub(in crate::cli) fn pending_text(pending: &Value) -> String {
     let is_more = pending.get("is_more").and_then(Value::as_bool).unwrap_or_default();
     let more = if is_more { " or more" } else { "" };
     match pending.get("oldest_at").and_then(Value::as_str) {
@@ -45,9 +46,11 @@ fn pending_text(pending: &Value) -> String {
 
 /// The row of a window; response times in milliseconds.
 pub(in crate::cli) fn window_row(window: &str, figures: &Value) -> Vec<String> {
-    let rate = match figures.get("success_rate").and_then(Value::as_f64) {
-        Some(rate) => format!("{:.1}%", rate * 100.0),
-        None => "-".to_owned(),
+    // the slots of statistics come without a rate
+    let number = |name: &str| figures.get(name).and_then(Value::as_f64).unwrap_or_default();
+    let rate = match number("attempts") {
+        attempts if attempts > 0.0 => format!("{:.1}%", number("succeeded") / attempts * 100.0),
+        _ => "-".to_owned(),
     };
     let times = figures.get("response_ms").unwrap_or(&Value::Null);
     let counts = ["attempts", "succeeded", "failed"].map(|name| cell(figures, name));
