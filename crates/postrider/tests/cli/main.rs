@@ -4,6 +4,7 @@
 mod support;
 
 mod admin;
+mod catalogue;
 mod contexts;
 mod deliveries;
 mod doctor;
