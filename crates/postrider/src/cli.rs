@@ -239,7 +239,7 @@ fn run_client(command: ClientCommand, name: CalledAs) -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
-        .map_err(|error| Failure::other(format!("the runtime cannot start: {error}")))?;
+        .map_err(|error| Failure::fault(format!("the runtime cannot start: {error}")))?;
     runtime.block_on(async {
         match command {
             ClientCommand::Webhook(command) => webhook::run(command, name).await,

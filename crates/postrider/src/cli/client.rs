@@ -137,7 +137,7 @@ impl Server {
             .header(ACCEPT, "application/json");
         if let Some(key) = &self.api_key {
             let mut value = HeaderValue::try_from(format!("Bearer {key}"))
-                .map_err(|_| Failure::usage("the key for the API can't stand in a header"))?;
+                .map_err(|_| Failure::fault("the key for the API can't stand in a header"))?;
             value.set_sensitive(true);
             request = request.header(AUTHORIZATION, value);
         }
@@ -149,7 +149,7 @@ impl Server {
         }
         request
             .body(Full::from(json.unwrap_or_default()))
-            .map_err(|error| Failure::usage(format!("no request can be made of this: {error}")))
+            .map_err(|error| Failure::fault(format!("no request can be made of this: {error}")))
     }
 
     pub(super) fn unreachable(&self, why: &str) -> Failure {
@@ -193,7 +193,7 @@ pub(super) fn tls_config(ca_file: Option<&Path>) -> Result<ClientConfig, Failure
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
-        .map_err(|error| Failure::other(format!("TLS cannot be prepared: {error}")))?;
+        .map_err(|error| Failure::fault(format!("TLS cannot be prepared: {error}")))?;
     Ok(config.with_root_certificates(roots).with_no_client_auth())
 }
 

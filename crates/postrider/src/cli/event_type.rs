@@ -212,7 +212,7 @@ impl SettingsArgs {
         Ok(Draft {
             name: None,
             description: description
-                .map_err(|error| Failure::other(format!("a text can't be JSON: {error}")))?,
+                .map_err(|error| Failure::fault(format!("a text can't be JSON: {error}")))?,
             schema: given("--schema", &self.schema)?,
             example: given("--example", &self.example)?,
             validation: self.validation,

@@ -69,6 +69,11 @@ impl Failure {
         Self::new(FailureKind::Other, text)
     }
 
+    /// What the program itself got wrong, or the system under it.
+    pub(super) fn fault(text: impl Into<String>) -> Self {
+        Self::other(text).hint("this is no fault of yours; report it with the command you gave")
+    }
+
     pub(super) fn usage(text: impl Into<String>) -> Self {
         Self::new(FailureKind::Usage, text)
     }

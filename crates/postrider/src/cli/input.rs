@@ -121,7 +121,7 @@ pub(super) fn escaped(text: &str) -> String {
 /// The bytes of a request's body.
 pub(super) fn to_json(value: &impl Serialize) -> Result<Vec<u8>, Failure> {
     serde_json::to_vec(value)
-        .map_err(|error| Failure::other(format!("this can't be written as JSON: {error}")))
+        .map_err(|error| Failure::fault(format!("this can't be written as JSON: {error}")))
 }
 
 /// JSON that was given as it is, as `@FILE`, or as `-` for stdin.

@@ -192,7 +192,7 @@ impl Session<'_> {
                     Ok(Ok(Reader::There)) => {}
                     Ok(Ok(Reader::Gone)) => break Ended::Wanted,
                     Ok(Err(failure)) => return Err(failure),
-                    Err(error) => return Err(Failure::other(format!("forwarding broke off: {error}"))),
+                    Err(error) => return Err(Failure::fault(format!("forwarding broke off: {error}"))),
                 },
                 () = stop.wanted() => break Ended::Wanted,
             }
@@ -364,7 +364,7 @@ impl Stop {
     fn new() -> Result<Self, Failure> {
         let watch = |kind| {
             signal(kind)
-                .map_err(|error| Failure::other(format!("signals can't be watched: {error}")))
+                .map_err(|error| Failure::fault(format!("signals can't be watched: {error}")))
         };
         Ok(Self {
             interrupt: watch(SignalKind::interrupt())?,
