@@ -8,14 +8,32 @@
 //! [`failure`].
 
 mod client;
+mod completions;
+mod config_check;
+mod context;
+mod delivery;
+mod doctor;
 mod event;
+mod event_type;
 pub mod failure;
+mod filter;
 pub mod greeting;
 mod inbox;
+mod input;
+mod key;
+mod list;
+mod listen;
+mod open;
 mod output;
+mod replay;
 mod serve_args;
 mod server;
+mod signature;
+mod stats;
+mod stream;
 pub mod telemetry;
+mod tenant;
+mod trigger;
 mod webhook;
 
 use std::ffi::{OsStr, OsString};
@@ -27,6 +45,7 @@ use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::bench::{self, BenchArgs, ForwardArgs};
 use crate::config::Config;
+use config_check::ConfigCommand;
 use failure::Failure;
 use output::{Output, printable};
 use serve_args::ServeArgs;
@@ -58,6 +77,7 @@ pub fn main(
         Command::BenchForward(args) => {
             bench::forward(&args).map_err(|error| Failure::other(format!("{error:#}")))
         }
+        Command::Config(command) => config_check::run(command),
         Command::Client(command, name) => run_client(*command, name),
     };
     match done {
@@ -80,6 +100,7 @@ enum Command {
     Serve(ServeArgs),
     Bench(BenchArgs),
     BenchForward(ForwardArgs),
+    Config(ConfigCommand),
     Client(Box<ClientCommand>, CalledAs),
 }
 
@@ -99,6 +120,9 @@ struct PostriderArgs {
 enum PostriderCommand {
     /// Start a server
     Serve(ServeArgs),
+    /// Look at a server's settings without starting it
+    #[command(subcommand)]
+    Config(ConfigCommand),
     /// Measure how fast this machine delivers
     Bench(BenchArgs),
     /// The reference that `bench` compares with
@@ -118,24 +142,67 @@ struct AutonomaArgs {
 
 #[derive(Subcommand)]
 enum ClientCommand {
-    /// Register receivers, list them, remove them
+    /// Register receivers, read, change, try and remove them
     #[command(subcommand)]
     Webhook(webhook::WebhookCommand),
     /// Publish events and see what became of them
     #[command(subcommand)]
     Event(event::EventCommand),
+    /// See how deliveries went, retry and cancel them
+    #[command(subcommand)]
+    Delivery(delivery::DeliveryCommand),
+    /// See how far replays and bulk retries are, and stop them
+    #[command(subcommand)]
+    Replay(replay::ReplayCommand),
+    /// Deliver to an address of this machine for as long as this runs
+    Listen(listen::ListenArgs),
+    /// Publish the example of an event type
+    Trigger(trigger::TriggerArgs),
     /// Show what arrived at the built-in receiver of a `serve --dev`
     Inbox(inbox::InboxArgs),
+    /// Sign and verify, without a server
+    #[command(subcommand)]
+    Signature(signature::SignatureCommand),
+    /// The catalogue of event types
+    #[command(subcommand)]
+    EventType(event_type::EventTypeCommand),
+    /// Try payload filters
+    #[command(subcommand)]
+    Filter(filter::FilterCommand),
+    /// Show how the tenant's deliveries went
+    Stats(stats::StatsArgs),
+    /// Tenants, with an admin key
+    #[command(subcommand)]
+    Tenant(tenant::TenantCommand),
+    /// Keys for the API, with an admin key
+    #[command(subcommand)]
+    Key(key::KeyCommand),
+    /// Servers by name
+    #[command(subcommand)]
+    Context(context::ContextCommand),
+    /// Find out why something does not work
+    Doctor(doctor::DoctorArgs),
+    /// Open the server's documentation in a browser
+    Open(open::OpenArgs),
+    /// Print a script that completes commands in a shell
+    Completions(completions::CompletionsArgs),
 }
 
 /// What every client command takes.
 #[derive(Args)]
 struct ClientArgs {
+    /// table: for people; json: the API's answer as it came; ndjson: one line each
+    #[arg(
+        long,
+        value_enum,
+        default_value_t,
+        value_name = "FORMAT",
+        env = "POSTRIDER_OUTPUT",
+        hide_env_values = true
+    )]
+    output: Output,
     #[command(flatten)]
     server: ServerArgs,
-    /// json: the API's answer as it came; table: for people
-    #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
-    output: Output,
 }
 
 fn parse(args: &[OsString]) -> Result<Command, clap::Error> {
@@ -150,6 +217,7 @@ fn parse(args: &[OsString]) -> Result<Command, clap::Error> {
         PostriderCommand::Serve(args) => Command::Serve(args),
         PostriderCommand::Bench(args) => Command::Bench(args),
         PostriderCommand::BenchForward(args) => Command::BenchForward(args),
+        PostriderCommand::Config(command) => Command::Config(command),
         PostriderCommand::Client(command) => Command::Client(command, CalledAs::Postrider),
     })
 }
@@ -171,12 +239,36 @@ fn run_client(command: ClientCommand, name: CalledAs) -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
-        .map_err(|error| Failure::other(format!("the runtime cannot start: {error}")))?;
+        .map_err(|error| Failure::fault(format!("the runtime cannot start: {error}")))?;
     runtime.block_on(async {
         match command {
             ClientCommand::Webhook(command) => webhook::run(command, name).await,
             ClientCommand::Event(command) => event::run(command).await,
+            ClientCommand::Delivery(command) => delivery::run(command).await,
+            ClientCommand::Replay(command) => replay::run(command).await,
+            ClientCommand::Listen(args) => listen::run(args, name).await,
+            ClientCommand::Trigger(args) => trigger::run(args).await,
             ClientCommand::Inbox(args) => inbox::run(args).await,
+            ClientCommand::Signature(command) => signature::run(command),
+            ClientCommand::EventType(command) => event_type::run(command).await,
+            ClientCommand::Filter(command) => filter::run(command).await,
+            ClientCommand::Stats(args) => stats::run(args).await,
+            ClientCommand::Tenant(command) => tenant::run(command).await,
+            ClientCommand::Key(command) => key::run(command).await,
+            ClientCommand::Context(command) => context::run(&command),
+            ClientCommand::Doctor(args) => doctor::run(args).await,
+            ClientCommand::Open(args) => open::run(args),
+            ClientCommand::Completions(args) => completions::run(&args, name.command()),
         }
     })
+}
+
+impl CalledAs {
+    /// The commands of the program of this name.
+    fn command(self) -> clap::Command {
+        match self {
+            Self::Postrider => PostriderArgs::command(),
+            Self::Autonoma => AutonomaArgs::command(),
+        }
+    }
 }

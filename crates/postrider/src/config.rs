@@ -8,7 +8,7 @@
 //! This module reads files and variables; it opens no store and no socket.
 
 pub mod keys;
-mod nearest;
+pub(crate) mod nearest;
 mod network;
 mod profile;
 mod setting;
@@ -30,7 +30,7 @@ use crate::profile::Profile;
 
 pub use keys::{AdminKey, KeyError, Keys, SealingKey};
 pub use setting::{SETTINGS, Setting};
-pub use source::Sources;
+pub use source::{Settled, Sources};
 pub use value::PublicUrl;
 
 /// How a server runs. Every field was checked; they were checked against each other too.

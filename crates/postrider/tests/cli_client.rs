@@ -164,9 +164,9 @@ fn lists_and_deletions_name_their_place() {
     assert_eq!(received.line, "GET /v1/webhooks?limit=1&cursor=a%20b%26c HTTP/1.1");
     assert_eq!(
         text(&output.stdout),
-        "ID    STATE    PROFILE  EVENTS  URL\nwh_1  enabled  automa   a,b     https://a\n\
-         more with --cursor c 1\n"
+        "ID    STATE    PROFILE  EVENTS  URL\nwh_1  enabled  automa   a,b     https://a\n"
     );
+    assert_eq!(text(&output.stderr), "there is more: --all, or --cursor c 1\n");
     let (output, received) = run(204, "", &["webhook", "delete", "wh_1"]);
     assert_eq!(received.line, "DELETE /v1/webhooks/wh_1 HTTP/1.1");
     assert_eq!(text(&output.stdout), "deleted wh_1\n");

@@ -63,6 +63,8 @@ fn every_documented_command_works() {
                 .args([BLOCK_SECONDS_MAX, "sh", "-euc", &commands])
                 .current_dir(home.path())
                 .env("PATH", &path)
+                .env("HOME", home.path())
+                .env_remove("XDG_CONFIG_HOME")
                 .env("POSTRIDER_URL", server.url())
                 .env("POSTRIDER_API_KEY", KEY)
                 .env("PORT", port.to_string())

@@ -11,20 +11,22 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST, HeaderValue, USER_AGENT};
-use http::{Method, Request, StatusCode};
+use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
+use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
 use super::failure::{Failure, FailureKind};
+use super::input::to_json;
 use super::output::printable;
-use super::server::Server;
+use super::server::{BaseUrl, Server};
 
 /// Until a connection stands, TLS included.
 const CONNECT_SECONDS: u64 = 10;
@@ -38,13 +40,45 @@ const ANSWER_BYTES_MAX: usize = 16 << 20;
 #[derive(Debug)]
 pub(super) struct Answer {
     pub(super) status: StatusCode,
+    pub(super) headers: HeaderMap,
     pub(super) body: Bytes,
 }
 
-trait Connection: AsyncRead + AsyncWrite + Unpin + Send {}
-impl<T: AsyncRead + AsyncWrite + Unpin + Send> Connection for T {}
+/// TCP, perhaps with TLS over it.
+pub(super) trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
+impl<T: AsyncRead + AsyncWrite + Unpin + Send> Stream for T {}
+
+impl Answer {
+    /// The body as JSON.
+    pub(super) fn parse<'a, T: Deserialize<'a>>(&'a self) -> Result<T, Failure> {
+        serde_json::from_slice(&self.body).map_err(|error| {
+            let text = match error.classify() {
+                serde_json::error::Category::Data => "the answer has another form than expected",
+                _ => "the answer is not JSON",
+            };
+            Failure::other(text).hint("is it Postrider that answers there?")
+        })
+    }
+}
 
 impl Server {
+    pub(super) async fn get(&self, path: &str) -> Result<Answer, Failure> {
+        self.request(Method::GET, path, None).await
+    }
+
+    /// Posts a JSON body, or none.
+    pub(super) async fn post(
+        &self,
+        path: &str,
+        body: Option<&impl Serialize>,
+    ) -> Result<Answer, Failure> {
+        self.request(Method::POST, path, body.map(to_json).transpose()?).await
+    }
+
+    pub(super) async fn delete(&self, path: &str) -> Result<Answer, Failure> {
+        self.request(Method::DELETE, path, None).await
+    }
+
     /// Sends a request and returns its answer if that is 2xx; every other is a [`Failure`].
     ///
     /// `path` begins with `/` and may have a query.
@@ -54,27 +88,42 @@ impl Server {
         path: &str,
         json: Option<Vec<u8>>,
     ) -> Result<Answer, Failure> {
-        let request = self.build(method, path, json)?;
-        let is_https = self.base.is_https;
-        let tls = is_https.then(|| tls_config(self.ca_file.as_deref())).transpose()?;
-        let connect =
-            tokio::time::timeout(Duration::from_secs(CONNECT_SECONDS), connect(self, tls));
-        let connection = connect
-            .await
-            .map_err(|_| self.unreachable(&format!("no connection within {CONNECT_SECONDS} s")))?
-            .map_err(|error| self.unreachable(&error.to_string()))?;
-        let exchange = tokio::time::timeout(
-            Duration::from_secs(ANSWER_SECONDS),
-            exchange(connection, request),
-        );
-        let answer = exchange
-            .await
-            .map_err(|_| self.unreachable(&format!("no whole answer within {ANSWER_SECONDS} s")))?
-            .map_err(|error| self.unreachable(&format!("{error:#}")))?;
+        let answer = self.ask(method, path, json).await?;
         if answer.status.is_success() { Ok(answer) } else { Err(Failure::from_answer(&answer)) }
     }
 
-    fn build(
+    /// Sends a request and returns its answer, whatever it is.
+    pub(super) async fn ask(
+        &self,
+        method: Method,
+        path: &str,
+        json: Option<Vec<u8>>,
+    ) -> Result<Answer, Failure> {
+        let request = self.build(method, path, json)?;
+        let connection = self.connect().await?;
+        let exchange = tokio::time::timeout(
+            Duration::from_secs(ANSWER_SECONDS),
+            exchange(connection, request, ANSWER_BYTES_MAX),
+        );
+        exchange
+            .await
+            .map_err(|_| self.unreachable(&format!("no whole answer within {ANSWER_SECONDS} s")))?
+            .map_err(|error| self.unreachable(&format!("{error:#}")))
+    }
+
+    /// A connection, TLS included where the address is `https`.
+    pub(super) async fn connect(&self) -> Result<Box<dyn Stream>, Failure> {
+        let is_https = self.base.is_https;
+        let tls = is_https.then(|| tls_config(self.ca_file.as_deref())).transpose()?;
+        let connect =
+            tokio::time::timeout(Duration::from_secs(CONNECT_SECONDS), connect(&self.base, tls));
+        connect
+            .await
+            .map_err(|_| self.unreachable(&format!("no connection within {CONNECT_SECONDS} s")))?
+            .map_err(|error| self.unreachable(&error.to_string()))
+    }
+
+    pub(super) fn build(
         &self,
         method: Method,
         path: &str,
@@ -88,7 +137,7 @@ impl Server {
             .header(ACCEPT, "application/json");
         if let Some(key) = &self.api_key {
             let mut value = HeaderValue::try_from(format!("Bearer {key}"))
-                .map_err(|_| Failure::usage("the key for the API can't stand in a header"))?;
+                .map_err(|_| Failure::fault("the key for the API can't stand in a header"))?;
             value.set_sensitive(true);
             request = request.header(AUTHORIZATION, value);
         }
@@ -100,10 +149,10 @@ impl Server {
         }
         request
             .body(Full::from(json.unwrap_or_default()))
-            .map_err(|error| Failure::usage(format!("no request can be made of this: {error}")))
+            .map_err(|error| Failure::fault(format!("no request can be made of this: {error}")))
     }
 
-    fn unreachable(&self, why: &str) -> Failure {
+    pub(super) fn unreachable(&self, why: &str) -> Failure {
         let text = format!("no answer from {}: {}", self.base, printable(why));
         Failure::new(FailureKind::Unreachable, text).hint(
             "is it running? Start one with `postrider serve --dev`, or set --server or POSTRIDER_URL",
@@ -111,8 +160,11 @@ impl Server {
     }
 }
 
-async fn connect(server: &Server, tls: Option<ClientConfig>) -> io::Result<Box<dyn Connection>> {
-    let base = &server.base;
+/// Connects to an address; with `tls`, for its host's name.
+pub(super) async fn connect(
+    base: &BaseUrl,
+    tls: Option<ClientConfig>,
+) -> io::Result<Box<dyn Stream>> {
     let tcp = TcpStream::connect((base.host.as_str(), base.port)).await?;
     tcp.set_nodelay(true)?;
     let Some(tls) = tls else { return Ok(Box::new(tcp)) };
@@ -121,7 +173,7 @@ async fn connect(server: &Server, tls: Option<ClientConfig>) -> io::Result<Box<d
 }
 
 /// Trusts the public authorities, and those of a file besides.
-fn tls_config(ca_file: Option<&Path>) -> Result<ClientConfig, Failure> {
+pub(super) fn tls_config(ca_file: Option<&Path>) -> Result<ClientConfig, Failure> {
     let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
     if let Some(path) = ca_file {
         let refuse = |why: &dyn std::fmt::Display| {
@@ -141,20 +193,22 @@ fn tls_config(ca_file: Option<&Path>) -> Result<ClientConfig, Failure> {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
-        .map_err(|error| Failure::other(format!("TLS cannot be prepared: {error}")))?;
+        .map_err(|error| Failure::fault(format!("TLS cannot be prepared: {error}")))?;
     Ok(config.with_root_certificates(roots).with_no_client_auth())
 }
 
-async fn exchange(
-    connection: Box<dyn Connection>,
+/// One request over one connection, and its answer of at most so many bytes.
+pub(super) async fn exchange(
+    connection: Box<dyn Stream>,
     request: Request<Full<Bytes>>,
+    body_bytes_max: usize,
 ) -> anyhow::Result<Answer> {
     let (mut sender, connection) = http1::handshake(TokioIo::new(connection)).await?;
     let answer = async {
         let (head, body) = sender.send_request(request).await?.into_parts();
-        let body = Limited::new(body, ANSWER_BYTES_MAX).collect().await;
+        let body = Limited::new(body, body_bytes_max).collect().await;
         let body = body.map_err(|error| anyhow::anyhow!("the answer broke off: {error}"))?;
-        anyhow::Ok(Answer { status: head.status, body: body.to_bytes() })
+        anyhow::Ok(Answer { status: head.status, headers: head.headers, body: body.to_bytes() })
     };
     // the connection is driven here and nowhere else, so nothing outlives the command
     let mut connection = std::pin::pin!(connection);

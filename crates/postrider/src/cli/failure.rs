@@ -69,6 +69,11 @@ impl Failure {
         Self::new(FailureKind::Other, text)
     }
 
+    /// What the program itself got wrong, or the system under it.
+    pub(super) fn fault(text: impl Into<String>) -> Self {
+        Self::other(text).hint("this is no fault of yours; report it with the command you gave")
+    }
+
     pub(super) fn usage(text: impl Into<String>) -> Self {
         Self::new(FailureKind::Usage, text)
     }
@@ -76,6 +81,21 @@ impl Failure {
     pub(super) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
+    }
+
+    /// What went wrong, without what to do about it.
+    pub(super) fn summary(&self) -> String {
+        self.text.clone()
+    }
+
+    /// What to do about it.
+    pub(super) fn mend(&self) -> Option<&str> {
+        self.hint.as_deref()
+    }
+
+    /// Whether the same may succeed a little later.
+    pub(super) fn may_pass(&self) -> bool {
+        matches!(self.kind, FailureKind::Unreachable | FailureKind::Other)
     }
 
     /// The failure that an answer beyond 2xx means.

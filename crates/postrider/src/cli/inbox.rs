@@ -1,12 +1,10 @@
 //! `inbox`: what arrived at the built-in receiver of a `serve --dev`.
 
 use clap::Args;
-use http::Method;
-use serde_json::Value;
 
 use super::ClientArgs;
 use super::failure::Failure;
-use super::output::{Table, cell};
+use super::output::{Table, cell, items};
 
 #[derive(Args)]
 pub(super) struct InboxArgs {
@@ -20,10 +18,9 @@ pub(super) struct InboxArgs {
 pub(super) async fn run(args: InboxArgs) -> Result<(), Failure> {
     let server = args.client.server.settle()?;
     let path = format!("/dev/inbox?wait={}", args.wait);
-    let answer = server.request(Method::GET, &path, None).await?;
+    let answer = server.get(&path).await?;
     args.client.output.print(&answer, |inbox| {
-        let arrivals =
-            inbox.get("data").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+        let arrivals = items(inbox, "data");
         if arrivals.is_empty() {
             return "nothing has arrived yet\n".to_owned();
         }

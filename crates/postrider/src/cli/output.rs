@@ -9,12 +9,14 @@ use serde_json::value::RawValue;
 use super::client::Answer;
 use super::failure::Failure;
 
-/// The form of an answer on stdout.
+/// The form of an answer on stdout. The same on a terminal and in a pipe, so that what is tried by
+/// hand is what a script gets.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub(super) enum Output {
-    Json,
     #[default]
     Table,
+    Json,
+    Ndjson,
 }
 
 /// Rows under headings, in columns as wide as their widest cell.
@@ -29,34 +31,58 @@ impl Output {
         answer: &Answer,
         table: impl FnOnce(&Value) -> String,
     ) -> Result<(), Failure> {
-        let not_json = |_| {
-            Failure::other("the answer is not JSON").hint("is it Postrider that answers there?")
-        };
         match self {
-            Self::Json if answer.body.is_empty() => Ok(()),
-            Self::Json => {
-                let raw: &RawValue = serde_json::from_slice(&answer.body).map_err(not_json)?;
-                print_text(&format!("{}\n", printable_json(raw.get())))
-            }
-            Self::Table => {
-                let value = match &answer.body[..] {
-                    b"" => Value::Null,
-                    body => serde_json::from_slice(body).map_err(not_json)?,
-                };
-                print_text(&table(&value))
-            }
+            Self::Json | Self::Ndjson if answer.body.is_empty() => Ok(()),
+            Self::Json | Self::Ndjson => print_line(answer.parse::<&RawValue>()?.get()).map(|_| ()),
+            Self::Table if answer.body.is_empty() => print_text(&table(&Value::Null)),
+            Self::Table => print_text(&table(&answer.parse()?)),
+        }
+    }
+
+    /// Prints what this program made itself, as [`Output::print`] does an answer.
+    pub(super) fn print_value(
+        self,
+        value: &Value,
+        table: impl FnOnce(&Value) -> String,
+    ) -> Result<(), Failure> {
+        match self {
+            Self::Json | Self::Ndjson => print_line(&value.to_string()).map(|_| ()),
+            Self::Table => print_text(&table(value)),
         }
     }
 }
 
+/// Whether somebody still reads what is printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reader {
+    There,
+    Gone,
+}
+
+/// Writes JSON to stdout, on one line and safe to print.
+pub(super) fn print_line(json: &str) -> Result<Reader, Failure> {
+    // well-formed JSON holds line breaks only between its tokens
+    let line = json.replace(['\n', '\r', '\t'], " ");
+    write_out(&format!("{}\n", printable_json(&line)))
+}
+
+/// Writes one line to stdout.
+pub(super) fn print_text_line(line: &str) -> Result<Reader, Failure> {
+    write_out(&format!("{line}\n"))
+}
+
 /// Writes whole lines to stdout. That the reader has gone, as `| head` does, is no failure.
 pub(super) fn print_text(text: &str) -> Result<(), Failure> {
+    write_out(text).map(|_| ())
+}
+
+fn write_out(text: &str) -> Result<Reader, Failure> {
     let mut stdout = io::stdout().lock();
     match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            Err(Failure::other(format!("stdout cannot be written: {error}")))
-        }
-        _ => Ok(()),
+        Ok(()) => Ok(Reader::There),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(Reader::Gone),
+        Err(error) => Err(Failure::other(format!("stdout cannot be written: {error}"))
+            .hint("is the disk full that it goes to?")),
     }
 }
 
@@ -96,9 +122,9 @@ fn is_hostile(c: char) -> bool {
         || matches!(c, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{e0000}'..='\u{e007f}')
 }
 
-/// The text of a member, safe to print; `-` where there is none.
+/// The text of a member, safe to print; `-` where there is none. `a.b` is a member of a member.
 pub(super) fn cell(value: &Value, name: &str) -> String {
-    match value.get(name) {
+    match name.split('.').try_fold(value, |value, name| value.get(name)) {
         None | Some(Value::Null) => "-".to_owned(),
         Some(Value::String(text)) => printable(text),
         Some(Value::Array(items)) => {
@@ -114,9 +140,30 @@ pub(super) fn cell(value: &Value, name: &str) -> String {
     }
 }
 
-/// One `name  value` line for each member that is there.
+/// The items of a list, one row each; headings are the members' names.
+pub(super) fn table_of(items: &[Value], names: &[&str]) -> String {
+    let headings: Vec<String> = names.iter().map(|name| name.replace(['_', '.'], " ")).collect();
+    let mut table = Table::new(&headings.iter().map(String::as_str).collect::<Vec<_>>());
+    for item in items {
+        table.row(names.iter().map(|name| cell(item, name)).collect());
+    }
+    table.text()
+}
+
+/// The items of a list that is a member; none when it isn't there.
+pub(super) fn items<'a>(value: &'a Value, name: &str) -> &'a [Value] {
+    value.get(name).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default()
+}
+
+/// One `name  value` line for each member that is there and not empty.
 pub(super) fn details(value: &Value, names: &[&str]) -> String {
-    let there = names.iter().filter(|name| value.get(**name).is_some_and(|v| !v.is_null()));
+    let is_there = |value: &Value| match value {
+        Value::Null => false,
+        Value::Array(items) => !items.is_empty(),
+        Value::Object(members) => !members.is_empty(),
+        _ => true,
+    };
+    let there = names.iter().filter(|name| value.get(**name).is_some_and(is_there));
     let rows = there.map(|name| vec![(*name).to_owned(), cell(value, name)]).collect();
     Table { rows }.text()
 }

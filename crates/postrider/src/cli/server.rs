@@ -1,15 +1,19 @@
 //! Which server a client command talks to, and with which key.
 //!
-//! Given ones count first. Otherwise a local `serve --dev` has left its address and key in its
-//! data directory. That key is sent to that address only, and that address must be this machine's:
-//! a directory somebody else prepared can then neither draw a real key to their server nor pass
-//! off theirs as ours.
+//! The first of these counts: `--server` or `POSTRIDER_URL`; `--context` or `POSTRIDER_CONTEXT`; a
+//! local `serve --dev`, which has left its address and key in its data directory; the
+//! `default_context` of the configuration file; the usual address of a server on this machine.
+//!
+//! A key goes to the address that it was kept for only, and a dev server's address must be this
+//! machine's: a directory somebody else prepared can then neither draw a real key to their server
+//! nor pass off theirs as ours.
 
 use std::path::PathBuf;
 
 use http::Uri;
 use serde::Deserialize;
 
+use super::context::{Context, Contexts};
 use super::failure::{Failure, FailureKind};
 use super::output::printable;
 use crate::config::keys::{ADMIN_KEY_FILE, DEV_FILE, read_private};
@@ -17,36 +21,52 @@ use crate::config::keys::{ADMIN_KEY_FILE, DEV_FILE, read_private};
 const DEFAULT_URL: &str = "http://127.0.0.1:8080";
 
 #[derive(Clone, Debug, clap::Args)]
+#[command(next_help_heading = "Server")]
 pub(super) struct ServerArgs {
-    /// Address of the server; that of a local `serve --dev` unless given
-    #[arg(long, env = "POSTRIDER_URL", value_name = "URL")]
+    /// Address of the server; that of a context or of a local `serve --dev` unless given
+    #[arg(long, env = "POSTRIDER_URL", value_name = "URL", hide_env_values = true)]
     server: Option<String>,
-    /// Key for the API; that of a local `serve --dev` unless given
+    /// Server of the configuration file
+    #[arg(long, env = "POSTRIDER_CONTEXT", value_name = "NAME", hide_env_values = true)]
+    context: Option<String>,
+    /// Key for the API; that of the context or of the local `serve --dev` unless given
     #[arg(long, env = "POSTRIDER_API_KEY", value_name = "KEY", hide_env_values = true)]
     api_key: Option<String>,
     /// Tenant to act for, with an admin key
-    #[arg(long, env = "POSTRIDER_TENANT", value_name = "NAME")]
+    #[arg(long, env = "POSTRIDER_TENANT", value_name = "NAME", hide_env_values = true)]
     tenant: Option<String>,
     /// PEM file of an authority to trust besides the public ones
-    #[arg(long, env = "POSTRIDER_CA_FILE", value_name = "FILE")]
+    #[arg(long, env = "POSTRIDER_CA_FILE", value_name = "FILE", hide_env_values = true)]
     ca_file: Option<PathBuf>,
     /// Where a local `serve --dev` keeps its data
     #[arg(
         long,
         env = "POSTRIDER_DATA_DIR",
+        hide_env_values = true,
         value_name = "DIR",
         default_value = "./postrider-data"
     )]
-    data_dir: PathBuf,
+    pub(super) data_dir: PathBuf,
 }
 
 /// A server to talk to.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Server {
     pub(super) base: BaseUrl,
     pub(super) api_key: Option<String>,
     pub(super) tenant: Option<String>,
     pub(super) ca_file: Option<PathBuf>,
+    pub(super) chosen_by: ChosenBy,
+}
+
+/// Why it is this server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum ChosenBy {
+    Given,
+    Context(String),
+    /// A local `serve --dev`.
+    Dev,
+    Default,
 }
 
 /// `http` or `https`, a host and a port; nothing behind them.
@@ -66,8 +86,19 @@ struct DevServer {
     url: String,
 }
 
+/// The server of these arguments, with a key.
+pub(super) fn keyed(args: ServerArgs) -> Result<Server, Failure> {
+    let server = args.settle()?;
+    server.require_key()?;
+    Ok(server)
+}
+
 impl ServerArgs {
     pub(super) fn settle(self) -> Result<Server, Failure> {
+        self.settle_among(&Contexts::load()?)
+    }
+
+    fn settle_among(self, contexts: &Contexts) -> Result<Server, Failure> {
         let given = self.server.as_deref().map(|url| {
             BaseUrl::parse(url).ok_or_else(|| {
                 Failure::usage(format!("{:?} is no address of a server", printable(url)))
@@ -75,21 +106,46 @@ impl ServerArgs {
             })
         });
         let given = given.transpose()?;
+        let named = self.context.as_deref().map(|name| Ok((name, contexts.named(name)?)));
+        let named: Option<(&str, &Context)> = named.transpose()?;
         let dev = self.dev_server()?;
-        let default = || BaseUrl::parse(DEFAULT_URL).expect("the default is an address");
-        let base = given.or_else(|| dev.clone()).unwrap_or_else(default);
-        let api_key = match self.api_key {
-            Some(key) => Some(bearer(key)?),
-            None if dev.as_ref() == Some(&base) => self.dev_key()?,
-            None => None,
+        let (base, chosen_by, context) = match (given, named) {
+            (Some(base), Some((_, context))) if base != context.base => {
+                return Err(Failure::usage("an address and a context name two servers").hint(
+                    "give one: --server or POSTRIDER_URL, or --context or POSTRIDER_CONTEXT",
+                ));
+            }
+            (_, Some((name, context))) => {
+                (context.base.clone(), ChosenBy::Context(name.to_owned()), Some(context))
+            }
+            (Some(base), None) => (base, ChosenBy::Given, None),
+            (None, None) => match (dev.clone(), contexts.default_name()) {
+                (Some(base), _) => (base, ChosenBy::Dev, None),
+                (None, Some(name)) => {
+                    let context = contexts.named(name)?;
+                    (context.base.clone(), ChosenBy::Context(name.to_owned()), Some(context))
+                }
+                (None, None) => {
+                    let base = BaseUrl::parse(DEFAULT_URL).expect("the default is an address");
+                    (base, ChosenBy::Default, None)
+                }
+            },
         };
-        let tenant = self.tenant.map(header_text).transpose()?;
-        Ok(Server { base, api_key, tenant, ca_file: self.ca_file })
+        let api_key = match (&self.api_key, context) {
+            (Some(key), _) => Some(bearer(key.clone())?),
+            (None, Some(context)) => context.api_key()?.map(bearer).transpose()?,
+            (None, None) if dev.as_ref() == Some(&base) => self.dev_key()?,
+            (None, None) => None,
+        };
+        let tenant = self.tenant.or_else(|| context?.tenant.clone());
+        let tenant = tenant.map(header_text).transpose()?;
+        let ca_file = self.ca_file.or_else(|| context?.ca_file.clone());
+        Ok(Server { base, api_key, tenant, ca_file, chosen_by })
     }
 
     fn dev_server(&self) -> Result<Option<BaseUrl>, Failure> {
         let path = self.data_dir.join(DEV_FILE);
-        let Some(text) = read_private(&path).map_err(|e| Failure::other(e.to_string()))? else {
+        let Some(text) = read_private(&path).map_err(|error| unreadable(&error))? else {
             return Ok(None);
         };
         let base =
@@ -99,9 +155,14 @@ impl ServerArgs {
 
     fn dev_key(&self) -> Result<Option<String>, Failure> {
         let path = self.data_dir.join(ADMIN_KEY_FILE);
-        let text = read_private(&path).map_err(|e| Failure::other(e.to_string()))?;
+        let text = read_private(&path).map_err(|error| unreadable(&error))?;
         text.map(|text| bearer(text.trim().to_owned())).transpose()
     }
+}
+
+fn unreadable(error: &crate::config::KeyError) -> Failure {
+    Failure::other(printable(&error.to_string()))
+        .hint("or give --server and --api-key, and another --data-dir")
 }
 
 impl Server {
@@ -110,8 +171,8 @@ impl Server {
         match self.api_key {
             Some(_) => Ok(()),
             None => Err(Failure::new(FailureKind::Auth, "no key for the API").hint(
-                "set POSTRIDER_API_KEY or --api-key; for a local `postrider serve --dev`, run this \
-                 where it was started or name its --data-dir",
+                "set POSTRIDER_API_KEY or --api-key, or a context; for a local `postrider serve \
+                 --dev`, run this where it was started or name its --data-dir",
             )),
         }
     }
@@ -139,7 +200,7 @@ impl BaseUrl {
         })
     }
 
-    fn is_loopback(&self) -> bool {
+    pub(super) fn is_loopback(&self) -> bool {
         self.host.parse().is_ok_and(|ip: std::net::IpAddr| ip.is_loopback())
     }
 }
@@ -175,6 +236,7 @@ mod tests {
     fn args(dir: &std::path::Path, server: Option<&str>, api_key: Option<&str>) -> ServerArgs {
         ServerArgs {
             server: server.map(str::to_owned),
+            context: None,
             api_key: api_key.map(str::to_owned),
             tenant: None,
             ca_file: None,
@@ -190,7 +252,7 @@ mod tests {
     }
 
     fn settled(args: ServerArgs) -> (String, Option<String>) {
-        let server = args.settle().unwrap();
+        let server = args.settle_among(&Contexts::default()).unwrap();
         (server.base.to_string(), server.api_key)
     }
 
@@ -229,7 +291,8 @@ mod tests {
     #[test]
     fn a_key_that_no_header_can_hold_is_not_repeated() {
         let dir = tempfile::tempdir().unwrap();
-        let failure = args(dir.path(), None, Some("tell\nnobody")).settle().unwrap_err();
+        let failure = args(dir.path(), None, Some("tell\nnobody"));
+        let failure = failure.settle_among(&Contexts::default()).unwrap_err();
         assert!(!failure.to_string().contains("nobody"));
         assert_eq!(failure.kind, FailureKind::Usage);
     }

@@ -1,7 +1,7 @@
 //! The known name that a mistyped one probably means.
 
 /// The nearest of `known`, if any is near enough to be meant.
-pub(super) fn nearest<'a>(
+pub(crate) fn nearest<'a>(
     given: &str,
     known: impl IntoIterator<Item = &'a str>,
 ) -> Option<&'a str> {

@@ -77,6 +77,8 @@ pub const SETTINGS: &[Setting] = &[
 pub(super) const OTHER_VARIABLES: &[&str] = &[
     "POSTRIDER_CONFIG",
     "POSTRIDER_URL",
+    "POSTRIDER_CONTEXT",
+    "POSTRIDER_OUTPUT",
     "POSTRIDER_API_KEY",
     "POSTRIDER_TENANT",
     "POSTRIDER_CA_FILE",

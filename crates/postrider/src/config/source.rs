@@ -14,6 +14,18 @@ use super::{ConfigError, Origin, Profile, profile};
 /// Most bytes of a configuration file; a hundred profiles need less than a tenth.
 const FILE_BYTES_MAX: u64 = 1 << 20;
 
+/// What stands for the value of a key.
+const HIDDEN: &str = "***";
+
+/// A setting as it counts.
+#[derive(Clone, Debug)]
+pub struct Settled {
+    pub name: &'static str,
+    /// In the words of the file; `None` where the help says what counts. A key's is hidden.
+    pub value: Option<String>,
+    pub origin: Origin,
+}
+
 /// Everything that was given, by source.
 #[derive(Clone, Default)]
 pub struct Sources {
@@ -58,6 +70,22 @@ impl Sources {
         let as_flag =
             || Some(Given::new(name, Origin::Flag(setting.flag()), self.flags.get(name)?));
         as_flag().or_else(as_variable).or_else(in_file)
+    }
+
+    /// What each setting is and where that comes from, in the order of the table.
+    pub fn settled(&self) -> impl Iterator<Item = Settled> {
+        SETTINGS.iter().map(|setting| {
+            let given = self.given(setting.name);
+            let default = || setting.default.map(str::to_owned);
+            let shown = |given: &Given<'_>| {
+                if setting.has_flag { given.shown() } else { HIDDEN.to_owned() }
+            };
+            Settled {
+                name: setting.name,
+                value: given.as_ref().map(shown).or_else(default),
+                origin: self.origin(setting.name),
+            }
+        })
     }
 
     /// Where the value of a setting comes from.

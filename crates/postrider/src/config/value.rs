@@ -50,6 +50,14 @@ impl<'a> Given<'a> {
         Self { name: name.into(), origin, value }
     }
 
+    /// As it was given.
+    pub(super) fn shown(&self) -> String {
+        match self.value {
+            Value::Text(text) => text.clone(),
+            Value::Toml(value) => shown(value),
+        }
+    }
+
     pub(super) fn refuse(
         &self,
         problem: impl Into<String>,
@@ -247,4 +255,19 @@ fn sealing_key_of(given: &Given<'_>, text: &str) -> Result<SealingKey, ConfigErr
     SealingKey::parse(text).ok_or_else(|| {
         given.refuse("is not Base64 of 32 bytes", "make one with `openssl rand -base64 32`")
     })
+}
+
+/// A value of a file as a flag would give it.
+fn shown(value: &toml::Value) -> String {
+    match value {
+        toml::Value::String(text) => text.clone(),
+        toml::Value::Integer(number) => number.to_string(),
+        toml::Value::Float(number) => number.to_string(),
+        toml::Value::Boolean(truth) => truth.to_string(),
+        toml::Value::Datetime(time) => time.to_string(),
+        toml::Value::Array(items) => items.iter().map(shown).collect::<Vec<_>>().join(","),
+        toml::Value::Table(table) => {
+            format!("[{}]", table.keys().cloned().collect::<Vec<_>>().join(","))
+        }
+    }
 }
