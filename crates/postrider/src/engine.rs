@@ -122,6 +122,8 @@ struct Inner {
     changing: tokio::sync::Mutex<()>,
     /// One page of one replay at a time, so that many replays take no more of the writer than one.
     replaying: tokio::sync::Mutex<()>,
+    /// One past event at a time is shown to a filter.
+    looking_back: tokio::sync::Mutex<()>,
 }
 
 impl Engine {
@@ -148,6 +150,7 @@ impl Engine {
             listeners: listen::Listeners::default(),
             changing: tokio::sync::Mutex::new(()),
             replaying: tokio::sync::Mutex::new(()),
+            looking_back: tokio::sync::Mutex::new(()),
             parts,
         });
         let engine = Self { inner };

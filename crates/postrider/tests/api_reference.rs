@@ -4,7 +4,7 @@
 
 mod support;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
 
@@ -16,6 +16,8 @@ fn the_api_reference_is_what_the_document_says() {
     let document = serde_json::to_value(postrider::api::document()).expect("it is JSON");
     let page = Reference { document: &document }.page();
     let path = repository().join("docs/api.md");
+    let vague: Vec<&str> = page.lines().filter(|line| line.contains("list of object")).collect();
+    assert!(vague.is_empty(), "objects without a section: {vague:?}");
     if std::env::var_os("POSTRIDER_WRITE_DOCS").is_some() {
         fs::write(&path, &page).expect("docs can be written");
     }
@@ -41,7 +43,7 @@ impl Reference<'_> {
                 by_tag.entry(tag).or_default().push((path, method, operation));
             }
         }
-        let mut named = BTreeSet::new();
+        let mut named = BTreeMap::new();
         for (tag, routes) in by_tag {
             let _ = writeln!(page, "\n## {}", title(tag));
             for (path, method, operation) in routes {
@@ -55,7 +57,7 @@ impl Reference<'_> {
     fn route(
         &self,
         page: &mut String,
-        named: &mut BTreeSet<String>,
+        named: &mut BTreeMap<String, Value>,
         path: &str,
         method: &str,
         operation: &Value,
@@ -80,7 +82,7 @@ impl Reference<'_> {
             );
         }
         for (kind, content) in object(&operation["requestBody"]["content"]) {
-            let body = self.type_of(&content["schema"], named);
+            let body = self.type_of(&content["schema"], "", named);
             let kind = if kind == "application/json" { "" } else { kind };
             let _ =
                 writeln!(page, "- body{}{kind}: {body}", if kind.is_empty() { "" } else { " as " });
@@ -91,7 +93,7 @@ impl Reference<'_> {
             }
             let description = one_line(response["description"].as_str().unwrap_or_default());
             let types: Vec<String> = object(&response["content"])
-                .map(|(_, content)| self.type_of(&content["schema"], named))
+                .map(|(_, content)| self.type_of(&content["schema"], "", named))
                 .filter(|name| !name.is_empty())
                 .collect();
             let body =
@@ -101,25 +103,44 @@ impl Reference<'_> {
     }
 
     /// The objects that routes name, and those that these name.
-    fn objects(&self, page: &mut String, named: BTreeSet<String>) {
+    fn objects(&self, page: &mut String, named: BTreeMap<String, Value>) {
         let _ = writeln!(page, "\n## Objects");
         let mut waiting = named;
-        let mut written = BTreeSet::new();
-        while let Some(name) = waiting.difference(&written).next().cloned() {
-            let schema = &self.document["components"]["schemas"][&name];
-            let _ = writeln!(page, "\n### {name}\n");
-            self.object_of(page, schema, &mut waiting);
-            written.insert(name);
+        let mut written: BTreeMap<String, String> = BTreeMap::new();
+        while let Some((name, schema)) = waiting.pop_first() {
+            if written.contains_key(&name) {
+                continue;
+            }
+            let mut text = format!("\n### {name}\n\n");
+            self.object_of(&mut text, &name, &schema, &mut waiting);
+            written.insert(name, text);
         }
+        page.extend(written.into_values());
     }
 
-    fn object_of(&self, page: &mut String, schema: &Value, named: &mut BTreeSet<String>) {
+    fn object_of(
+        &self,
+        page: &mut String,
+        name: &str,
+        schema: &Value,
+        named: &mut BTreeMap<String, Value>,
+    ) {
         if let Some(text) = schema["description"].as_str() {
             let _ = writeln!(page, "{}\n", text.trim_end());
         }
         if let Some(values) = schema["enum"].as_array() {
             let values: Vec<String> = values.iter().map(|value| format!("`{value}`")).collect();
             let _ = writeln!(page, "One of {}.", values.join(", "));
+            return;
+        }
+        if let Some(choices) = schema["oneOf"].as_array()
+            && choices.iter().any(is_written_out)
+        {
+            let _ = writeln!(page, "One of these:");
+            for choice in choices {
+                let _ = writeln!(page);
+                self.object_of(page, name, choice, named);
+            }
             return;
         }
         let mut members: Vec<(&str, &Value, bool)> = Vec::new();
@@ -130,7 +151,7 @@ impl Reference<'_> {
         };
         for part in parts {
             if part["$ref"].is_string() {
-                let _ = writeln!(page, "All of {}, and:\n", self.type_of(part, named));
+                let _ = writeln!(page, "All of {}, and:\n", self.type_of(part, "", named));
             }
             let required: Vec<&str> =
                 array(&part["required"]).iter().filter_map(Value::as_str).collect();
@@ -138,35 +159,53 @@ impl Reference<'_> {
             members.extend(of_part.map(|(name, value)| (name, value, required.contains(&name))));
         }
         if members.is_empty() {
-            let _ = writeln!(page, "{}", self.type_of(schema, named));
+            let _ = writeln!(page, "{}", self.type_of(schema, "", named));
             return;
         }
+        // what the server answers has all its members, some of them null
+        let is_sent_by_client = ["Input", "Change"].iter().any(|end| name.ends_with(end));
         let _ = writeln!(page, "| member | type | |\n|---|---|---|");
-        for (name, value, is_required) in members {
-            let optional = if is_required { "" } else { " (optional)" };
+        for (member, value, is_required) in members {
+            let optional = if is_required || !is_sent_by_client { "" } else { " (optional)" };
+            let of_items = name.strip_prefix("Page_").unwrap_or(name);
             let _ = writeln!(
                 page,
-                "| `{name}`{optional} | {} | {} |",
-                self.type_of(value, named).replace('|', "\\|"),
+                "| `{member}`{optional} | {} | {} |",
+                self.type_of(value, of_items, named).replace('|', "\\|"),
                 one_line(value["description"].as_str().unwrap_or_default()).replace('|', "\\|")
             );
         }
     }
 
-    fn type_of(&self, schema: &Value, named: &mut BTreeSet<String>) -> String {
+    /// `written_out_as` is the name under which an object without one gets its own section.
+    fn type_of(
+        &self,
+        schema: &Value,
+        written_out_as: &str,
+        named: &mut BTreeMap<String, Value>,
+    ) -> String {
         if let Some(name) = schema["$ref"].as_str().and_then(|name| name.rsplit('/').next()) {
-            let is_object = self.document["components"]["schemas"].get(name).is_some();
-            if is_object {
-                named.insert(name.to_owned());
+            if let Some(schema) = self.document["components"]["schemas"].get(name) {
+                named.insert(name.to_owned(), schema.clone());
             }
-            return format!("[{name}](#{})", name.to_lowercase());
+            return link(name);
+        }
+        if is_written_out(schema) && !written_out_as.is_empty() {
+            named.entry(written_out_as.to_owned()).or_insert_with(|| schema.clone());
+            return link(written_out_as);
         }
         for choice in ["oneOf", "anyOf"] {
             if let Some(choices) = schema[choice].as_array() {
-                let types: Vec<String> =
-                    choices.iter().map(|choice| self.type_of(choice, named)).collect();
+                let types: Vec<String> = choices
+                    .iter()
+                    .map(|choice| self.type_of(choice, written_out_as, named))
+                    .collect();
                 return types.join(" or ");
             }
+        }
+        if let Some(values) = schema["enum"].as_array() {
+            let values: Vec<String> = values.iter().map(|value| format!("`{value}`")).collect();
+            return values.join(" or ");
         }
         let types: Vec<&str> = match &schema["type"] {
             Value::String(one) => vec![one],
@@ -174,14 +213,25 @@ impl Reference<'_> {
             _ => return "any JSON".to_owned(),
         };
         let words = types.iter().map(|kind| match *kind {
-            "array" => format!("list of {}", self.type_of(&schema["items"], named)),
+            "array" => {
+                format!("list of {}", self.type_of(&schema["items"], written_out_as, named))
+            }
             "object" if schema["additionalProperties"].is_object() => {
-                format!("object of {}", self.type_of(&schema["additionalProperties"], named))
+                format!("object of {}", self.type_of(&schema["additionalProperties"], "", named))
             }
             other => other.to_owned(),
         });
         words.collect::<Vec<_>>().join(" or ") + &bounds(schema)
     }
+}
+
+fn link(name: &str) -> String {
+    format!("[{name}](#{})", name.to_lowercase())
+}
+
+/// Whether a schema has members of its own and no name.
+fn is_written_out(schema: &Value) -> bool {
+    schema["properties"].is_object() || schema["allOf"].is_array()
 }
 
 fn bounds(schema: &Value) -> String {

@@ -6,17 +6,18 @@
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use postrider_core::delivery::DeliveryState;
 use postrider_core::dispatcher::Input;
+use postrider_core::event::Event;
 use postrider_core::event_type::Patterns;
 use postrider_core::id::{DeliveryKey, ReplayKey, TenantKey, UnixMs, WebhookKey};
 use postrider_core::limits::LANE_READY_MAX;
 use postrider_core::webhook::WebhookState;
 use postrider_store::{
-    DeliveryFilter, DeliverySearch, FoundDelivery, LOOKS_MAX, Order, Replay, ReplayMove,
-    ReplayState, ReplayStep, StatusClass, StoreError,
+    DeliveryFilter, DeliveryPage, DeliverySearch, FoundDelivery, LOOKS_MAX, Order, Replay,
+    ReplayMove, ReplayState, ReplayStep, StatusClass, StoreError,
 };
 
 use super::Engine;
@@ -35,8 +36,9 @@ const RETRY_PAUSE: Duration = Duration::from_millis(200);
 const RUNNING_PER_TENANT_MAX: usize = 8;
 /// Running replays read at once.
 const RUNNING_PAGE: usize = 1_000;
-/// Searches that one count makes at most: some 100,000 deliveries, and a second or two.
+/// Searches that one count makes at most, and how long it looks: who asks waits for the answer.
 const COUNT_SEARCHES_MAX: usize = 20;
+const COUNT_TIME_MAX: Duration = Duration::from_secs(2);
 
 /// Which deliveries are to be made once more.
 #[derive(Clone, Debug)]
@@ -107,9 +109,13 @@ impl Engine {
         let replay = self.replay_of(tenant, request);
         let mut search = search(&replay, LOOKS_MAX);
         let mut counted = Counted { count: 0, is_more: false };
+        let deadline = Instant::now() + COUNT_TIME_MAX;
         for _ in 0..COUNT_SEARCHES_MAX {
             let page = self.store().find_deliveries(search.clone()).await?;
             for found in &page.deliveries {
+                if Instant::now() >= deadline {
+                    return Ok(Counted { is_more: true, ..counted });
+                }
                 counted.count += u64::from(self.takes(found).await?.is_some());
             }
             search.beyond = page.next;
@@ -225,25 +231,36 @@ impl Engine {
                 return Ok(ControlFlow::Continue(()));
             }
         }
+        let page = self.store().find_deliveries(search(&replay, PAGE)).await?;
+        let mut wanted = Vec::with_capacity(page.deliveries.len());
+        for found in &page.deliveries {
+            if self.takes(found).await?.is_some() {
+                wanted.push(found.delivery);
+            }
+        }
         let _turn = self.inner.replaying.lock().await;
         // Waiting takes its time, and somebody may have ended it meanwhile.
         let Some(replay) = self.running(key).await? else {
             return Ok(ControlFlow::Break(()));
         };
-        let is_over = self.step(&replay).await?;
+        let is_over = self.step(&replay, &page, &wanted).await?;
         tokio::time::sleep(BREATH).await;
         Ok(is_over)
     }
 
-    async fn step(&self, replay: &Replay) -> Result<ControlFlow<()>, StoreError> {
-        let page = self.store().find_deliveries(search(replay, PAGE)).await?;
-        let mut claimed = Vec::with_capacity(page.deliveries.len());
-        for found in &page.deliveries {
+    async fn step(
+        &self,
+        replay: &Replay,
+        page: &DeliveryPage,
+        wanted: &[DeliveryKey],
+    ) -> Result<ControlFlow<()>, StoreError> {
+        let mut claimed = Vec::with_capacity(wanted.len());
+        for &delivery in wanted {
             // What is due or under way is pending, and so left alone.
-            if let Some(live) = self.takes(found).await?
-                && self.claim(&live, found.delivery).await
+            if let Some(live) = self.enabled(delivery.webhook)
+                && self.claim(&live, delivery).await
             {
-                claimed.push(found.delivery);
+                claimed.push(delivery);
             }
         }
         let at = self.now();
@@ -277,11 +294,22 @@ impl Engine {
             return Ok(None);
         }
         if is_missed && live.webhook.filter.is_some() {
-            let event = self.store().event_by_key(found.delivery.event).await?;
-            let is_wanted = event.is_some_and(|event| self.wants(&live, &event).is_ok());
-            return Ok(is_wanted.then_some(live));
+            let Some(event) = self.store().event_by_key(found.delivery.event).await? else {
+                return Ok(None);
+            };
+            return Ok(self.wants_past(&live, event).await.then_some(live));
         }
         Ok(Some(live))
+    }
+
+    /// Asks a filter about a past event, away from the thread that everybody is served by: a filter
+    /// may take milliseconds of each event, and there are many. One at a time for the whole server.
+    async fn wants_past(&self, live: &Arc<LiveWebhook>, event: Arc<Event>) -> bool {
+        let _turn = self.inner.looking_back.lock().await;
+        let (engine, live) = (self.clone(), live.clone());
+        let asked = tokio::task::spawn_blocking(move || engine.wants(&live, &event).is_ok());
+        // a panic in a filter is none of the webhook's will; it is logged by the runtime's hook
+        asked.await.unwrap_or(false)
     }
 
     fn check_webhook(
