@@ -4,8 +4,10 @@
 //! place that decides what a trigger leads to. Stores compare and set what it answers.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use bytes::Bytes;
+use postrider_signature::BodyForm;
 
 use crate::id::{DeliveryKey, HistoryKey, UnixMs};
 
@@ -232,9 +234,23 @@ pub struct Attempt {
     pub timing: Timing,
     /// The address that was dialled, where it came to that.
     pub address: Option<SocketAddr>,
+    /// `None` in records of versions that didn't keep it, and when the webhook was not known.
+    pub outline: Option<Arc<Outline>>,
     /// The signing headers as sent: they can't be worked out later, when secrets have changed.
+    /// Empty when no request could be built, and so nothing was sent.
     pub signed_headers: Vec<(String, String)>,
     pub result: AttemptResult,
+}
+
+/// What a webhook made of the requests of its attempts, which a later change of it must not
+/// rewrite. Attempts share it as long as the webhook stays as it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outline {
+    /// As somebody gave it.
+    pub url: Box<str>,
+    /// Names of the custom headers; their values are sealed, and kept nowhere else.
+    pub header_names: Vec<Box<str>>,
+    pub body_form: BodyForm,
 }
 
 /// How long the phases of an attempt took, in microseconds; zero where a phase did not happen.

@@ -277,6 +277,7 @@ impl World {
             started_at: self.now,
             timing: Timing::default(),
             address: None,
+            outline: None,
             signed_headers: Vec::new(),
             result,
         };

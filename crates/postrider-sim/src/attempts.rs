@@ -171,6 +171,7 @@ impl World {
             started_at,
             timing: Timing::default(),
             address: None,
+            outline: None,
             signed_headers: Vec::new(),
             result,
         };

@@ -11,13 +11,13 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use postrider_core::delivery::{
-    Answer, Attempt, AttemptResult, Happening, HistoryEntry, Mode, Progress, Standing, Timing,
-    Trigger, Verdict, Waiting,
+    Answer, Attempt, AttemptResult, Happening, HistoryEntry, Mode, Outline, Progress, Standing,
+    Timing, Trigger, Verdict, Waiting,
 };
 use postrider_core::event::{Bodies, Event};
 use postrider_core::id::{DeliveryKey, KeyMaker, TenantKey, WebhookKey};
 use postrider_core::matching::{Matching, Unmatched};
-use postrider_signature::NumberPolicy;
+use postrider_signature::{BodyForm, NumberPolicy};
 use postrider_store::{
     Accept, Batch, EventStore, MaintenanceStore, Record, SqliteOptions, SqliteStore,
 };
@@ -165,6 +165,11 @@ fn succeeded(
             started_at: now,
             timing: Timing::default(),
             address: Some(([127, 0, 0, 1], 8_080).into()),
+            outline: Some(Arc::new(Outline {
+                url: "http://127.0.0.1:8080/hook".into(),
+                header_names: vec![],
+                body_form: BodyForm::Verbatim,
+            })),
             signed_headers: vec![
                 header("webhook-id", &event.id()),
                 header("webhook-timestamp", "1795000000"),

@@ -114,6 +114,7 @@ impl Builder {
             started_at: now,
             timing: Timing::default(),
             address: None,
+            outline: None,
             signed_headers: Vec::new(),
             result: AttemptResult::Answered(answer),
         };

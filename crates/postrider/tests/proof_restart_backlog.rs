@@ -135,6 +135,7 @@ fn success(delivery: DeliveryKey, at: UnixMs, keys: &mut KeyMaker) -> Record {
         started_at: at,
         timing: Timing::default(),
         address: None,
+        outline: None,
         signed_headers: Vec::new(),
         result,
     };

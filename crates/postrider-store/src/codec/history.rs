@@ -1,17 +1,22 @@
 //! History entries as bytes. Key, event and webhook are columns and not repeated here.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use postrider_core::delivery::{
-    Answer, Attempt, AttemptResult, CancelReason, ErrorClass, Happening, HistoryEntry, Timing,
+    Answer, Attempt, AttemptResult, CancelReason, ErrorClass, Happening, HistoryEntry, Outline,
+    Timing,
 };
 use postrider_core::id::{DeliveryKey, HistoryKey};
+use postrider_signature::BodyForm;
 
 use super::standing;
 use super::wire::{Decoded, Reader, Undecodable, Writer};
 
-const VERSION: u8 = 1;
+/// Written by the first versions: attempts without an outline.
+const VERSION_1: u8 = 1;
+const VERSION: u8 = 2;
 
 const ATTEMPT: u8 = 0;
 const CANCELLED: u8 = 1;
@@ -48,10 +53,17 @@ pub(crate) fn decode_history(
     delivery: DeliveryKey,
     bytes: &[u8],
 ) -> Decoded<HistoryEntry> {
-    let mut reader = Reader::versioned(bytes, VERSION)?;
+    let is_first = bytes.first() == Some(&VERSION_1);
+    let mut reader = Reader::versioned(bytes, if is_first { VERSION_1 } else { VERSION })?;
     let standing = standing::read(&mut reader)?;
     let what = match reader.byte()? {
-        ATTEMPT => Happening::Attempt(Box::new(read_attempt(&mut reader)?)),
+        ATTEMPT => {
+            let mut attempt = read_attempt(&mut reader)?;
+            if !is_first {
+                attempt.outline = reader.option(read_outline)?.map(Arc::new);
+            }
+            Happening::Attempt(Box::new(attempt))
+        }
         CANCELLED => Happening::Cancelled {
             at: reader.int()?,
             reason: match reader.byte()? {
@@ -95,8 +107,10 @@ fn write_attempt(writer: &mut Writer<'_>, attempt: &Attempt) {
             writer.option(answer.as_ref(), write_answer);
         }
     }
+    writer.option(attempt.outline.as_deref(), write_outline);
 }
 
+/// All of it but the outline.
 fn read_attempt(reader: &mut Reader<'_>) -> Decoded<Attempt> {
     Ok(Attempt {
         number: reader.narrow()?,
@@ -110,6 +124,7 @@ fn read_attempt(reader: &mut Reader<'_>) -> Decoded<Attempt> {
             total_us: reader.narrow()?,
         },
         address: read_address(reader)?,
+        outline: None,
         signed_headers: reader
             .list(|reader| Ok((reader.str()?.to_owned(), reader.str()?.to_owned())))?,
         result: match reader.byte()? {
@@ -120,6 +135,32 @@ fn read_attempt(reader: &mut Reader<'_>) -> Decoded<Attempt> {
                 answer: reader.option(read_answer)?,
             },
             _ => return Err(Undecodable("an unknown kind of result")),
+        },
+    })
+}
+
+fn write_outline(writer: &mut Writer<'_>, outline: &Outline) {
+    writer.str(&outline.url);
+    writer.len(outline.header_names.len());
+    for name in &outline.header_names {
+        writer.str(name);
+    }
+    writer.byte(match outline.body_form {
+        BodyForm::Verbatim => 0,
+        BodyForm::Ecma => 1,
+        BodyForm::Jcs => 2,
+    });
+}
+
+fn read_outline(reader: &mut Reader<'_>) -> Decoded<Outline> {
+    Ok(Outline {
+        url: reader.str()?.into(),
+        header_names: reader.list(|reader| Ok(reader.str()?.into()))?,
+        body_form: match reader.byte()? {
+            0 => BodyForm::Verbatim,
+            1 => BodyForm::Ecma,
+            2 => BodyForm::Jcs,
+            _ => return Err(Undecodable("an unknown form of a body")),
         },
     })
 }
@@ -221,8 +262,8 @@ mod tests {
     use postrider_core::delivery::{DeliveryState, Progress, Standing};
     use postrider_core::id::{EventKey, Key, WebhookKey};
 
-    fn check(what: Happening) {
-        let entry = HistoryEntry {
+    fn entry(what: Happening) -> HistoryEntry {
+        HistoryEntry {
             key: HistoryKey::from_raw(1),
             delivery: DeliveryKey {
                 event: EventKey::from_raw(2),
@@ -233,7 +274,11 @@ mod tests {
                 state: DeliveryState::Failed,
                 progress: Progress::default(),
             },
-        };
+        }
+    }
+
+    fn check(what: Happening) {
+        let entry = entry(what);
         let mut bytes = Vec::new();
         encode_history(&entry, &mut bytes);
         let read = decode_history(entry.key, entry.delivery, &bytes);
@@ -250,6 +295,7 @@ mod tests {
             started_at: 1_795_000_000_000,
             timing: Timing { dns_us: 1, connect_us: 2, tls_us: 3, wait_us: 4, total_us: u32::MAX },
             address: address.map(|text| text.parse().unwrap()),
+            outline: None,
             signed_headers: vec![("webhook-id".to_owned(), "evt_1".to_owned())],
             result,
         }))
@@ -276,6 +322,33 @@ mod tests {
             check(attempt(None, broke(Some(answer()))));
         }
         assert!(class_of(13).is_err());
+    }
+
+    #[test]
+    fn what_an_attempt_sent_survives() {
+        for body_form in [BodyForm::Verbatim, BodyForm::Ecma, BodyForm::Jcs] {
+            for header_names in [vec![], vec!["x-a".into(), "x-b".into()]] {
+                let url = "https://example.com/é".into();
+                let mut sent = attempt(None, AttemptResult::Answered(answer()));
+                let Happening::Attempt(made) = &mut sent else { unreachable!() };
+                made.outline = Some(Arc::new(Outline { url, header_names, body_form }));
+                check(sent);
+            }
+        }
+    }
+
+    #[test]
+    fn entries_of_the_first_version_are_read_as_attempts_without_an_outline() {
+        let cancelled = Happening::Cancelled { at: 5, reason: CancelReason::Requested };
+        let attempted = attempt(None, AttemptResult::Answered(answer()));
+        for (what, added) in [(attempted, 1), (cancelled, 0)] {
+            let entry = entry(what);
+            let mut bytes = Vec::new();
+            encode_history(&entry, &mut bytes);
+            bytes[0] = VERSION_1;
+            bytes.truncate(bytes.len() - added);
+            assert_eq!(decode_history(entry.key, entry.delivery, &bytes), Ok(entry));
+        }
     }
 
     #[test]

@@ -4,15 +4,15 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use postrider_core::delivery::{
-    Answer, Attempt, AttemptResult, Happening, HistoryEntry, Mode, Progress, Standing, Timing,
-    Trigger, Verdict, Waiting,
+    Answer, Attempt, AttemptResult, Happening, HistoryEntry, Mode, Outline, Progress, Standing,
+    Timing, Trigger, Verdict, Waiting,
 };
 use postrider_core::event::{Bodies, Event};
 use postrider_core::event_type::Patterns;
 use postrider_core::id::{DeliveryKey, EventKey, Key, KeyMaker, TenantKey, UnixMs, WebhookKey};
 use postrider_core::matching::{Matching, Unmatched};
 use postrider_core::webhook::{Webhook, WebhookKind, WebhookState};
-use postrider_signature::NumberPolicy;
+use postrider_signature::{BodyForm, NumberPolicy};
 use postrider_store::{
     Accept, Accepted, Batch, Committed, DueQuery, MemoryStore, Record, Recorded, SqliteOptions,
     SqliteStore, Store,
@@ -150,6 +150,11 @@ impl World {
                     started_at: self.now,
                     timing: Timing::default(),
                     address: Some("192.0.2.1:443".parse().unwrap()),
+                    outline: Some(Arc::new(Outline {
+                        url: "https://example.com/hook".into(),
+                        header_names: vec![],
+                        body_form: BodyForm::Verbatim,
+                    })),
                     signed_headers: vec![("webhook-id".to_owned(), "evt".to_owned())],
                     result: AttemptResult::Answered(Answer {
                         status: 200,

@@ -1,7 +1,5 @@
 //! The attempts of one delivery, each with what was sent and what came back.
 
-use std::sync::Arc;
-
 use axum::extract::State;
 use http::StatusCode;
 use postrider_core::delivery::{Attempt, Happening, HistoryEntry};
@@ -14,7 +12,7 @@ use super::attempt::{self, AttemptError, HeaderView, ResponseView};
 use super::deliveries::find;
 use super::wire::{Page, Paging, time};
 use super::{Answer, PathId};
-use crate::engine::{FIXED_HEADERS, LiveWebhook};
+use crate::engine::{FIXED_HEADERS, sent_body};
 use crate::http::auth::Reader;
 use crate::http::cursor::List;
 use crate::http::json;
@@ -63,14 +61,14 @@ pub struct SentTimingView {
 #[derive(Debug, Serialize, ToSchema)]
 pub struct SentRequestView {
     pub method: &'static str,
-    /// Where the webhook points now; null when it is no longer known.
+    /// False where the record keeps the signing headers alone, as those of older versions do: URL and
+    /// body are null then, and custom headers are left out.
+    pub is_known: bool,
+    /// The webhook's as it was then.
     pub url: Option<String>,
-    /// The webhook has not been changed since, so URL and custom headers are those that were sent.
-    pub is_webhook_unchanged: bool,
-    /// The signing headers are those that were sent; values of custom ones are masked.
+    /// Those that were sent, values of custom ones masked; none when no request could be built.
     pub headers: Vec<HeaderView>,
-    /// The exact bytes, which are UTF-8; null when the event's data can't be written in the form that
-    /// the webhook's profile wants, and when the webhook is no longer known.
+    /// The exact bytes, which are UTF-8; null when no request could be built.
     pub body: Option<String>,
 }
 
@@ -99,65 +97,56 @@ pub(super) async fn list(
         matches!(entry.what, Happening::Attempt(_)) && Some(entry.key) > paging.after
     });
     history.truncate(paging.fetch());
-    let sent = Sent { webhook: state.engine.any_webhook(tenant, key.webhook), event };
-    let page = paging.page(history, |entry| entry.key, |entry| sent.view(&entry));
+    let page = paging.page(history, |entry| entry.key, |entry| view(&event, &entry));
     let data = page.data.into_iter().flatten().collect();
     Ok(json::answer(StatusCode::OK, &Page { data, next_cursor: page.next_cursor }))
 }
 
-/// What all attempts of a delivery have in common.
-struct Sent {
-    webhook: Option<Arc<LiveWebhook>>,
-    event: Arc<Event>,
+fn view(event: &Event, entry: &HistoryEntry) -> Option<SentAttemptView> {
+    let Happening::Attempt(attempt) = &entry.what else { return None };
+    Some(SentAttemptView {
+        id: entry.key.to_string(),
+        delivery_id: entry.delivery.to_string(),
+        number: attempt.number,
+        is_manual: attempt.is_manual,
+        is_success: attempt.result.is_success(),
+        started_at: time(attempt.started_at),
+        timing: timing(attempt),
+        address: attempt.address.map(|address| address.to_string()),
+        request: request(event, attempt),
+        status: attempt.result.status(),
+        answer: attempt::answer(&attempt.result),
+        error: attempt::error(&attempt.result),
+    })
 }
 
-impl Sent {
-    fn view(&self, entry: &HistoryEntry) -> Option<SentAttemptView> {
-        let Happening::Attempt(attempt) = &entry.what else { return None };
-        Some(SentAttemptView {
-            id: entry.key.to_string(),
-            delivery_id: entry.delivery.to_string(),
-            number: attempt.number,
-            is_manual: attempt.is_manual,
-            is_success: attempt.result.is_success(),
-            started_at: time(attempt.started_at),
-            timing: timing(attempt),
-            address: attempt.address.map(|address| address.to_string()),
-            request: self.request(attempt),
-            status: attempt.result.status(),
-            answer: attempt::answer(&attempt.result),
-            error: attempt::error(&attempt.result),
-        })
+/// Nothing was sent where nothing was signed.
+fn request(event: &Event, attempt: &Attempt) -> SentRequestView {
+    let outline = attempt.outline.as_deref();
+    let sent = outline.filter(|_| !attempt.signed_headers.is_empty());
+    let body = sent.and_then(|outline| sent_body(event, outline.body_form));
+    SentRequestView {
+        method: "POST",
+        is_known: outline.is_some(),
+        url: outline.map(|outline| outline.url.to_string()),
+        headers: headers(attempt),
+        body: body.map(|body| String::from_utf8_lossy(&body).into_owned()),
     }
+}
 
-    fn request(&self, attempt: &Attempt) -> SentRequestView {
-        let webhook = self.webhook.as_deref();
-        let body = webhook.and_then(|live| live.body_of(&self.event));
-        let since = webhook.map(|live| live.webhook.updated_at);
-        SentRequestView {
-            method: "POST",
-            url: webhook.map(|live| live.webhook.url.clone()),
-            is_webhook_unchanged: since.is_some_and(|since| since <= attempt.started_at),
-            headers: self.headers(attempt),
-            body: body.map(|body| String::from_utf8_lossy(&body).into_owned()),
-        }
+fn headers(attempt: &Attempt) -> Vec<HeaderView> {
+    if attempt.signed_headers.is_empty() {
+        return Vec::new();
     }
-
-    /// Nothing was sent where nothing was signed.
-    fn headers(&self, attempt: &Attempt) -> Vec<HeaderView> {
-        if attempt.signed_headers.is_empty() {
-            return Vec::new();
-        }
-        let header =
-            |name: &str, value: &str| HeaderView { name: name.to_owned(), value: value.to_owned() };
-        let fixed = FIXED_HEADERS;
-        let fixed = fixed
-            .iter()
-            .map(|(name, value)| header(name.as_str(), &String::from_utf8_lossy(value.as_bytes())));
-        let signed = attempt.signed_headers.iter().map(|(name, value)| header(name, value));
-        let custom = self.webhook.iter().flat_map(|live| live.header_names());
-        fixed.chain(signed).chain(custom.map(|name| header(name, MASK))).collect()
-    }
+    let header =
+        |name: &str, value: &str| HeaderView { name: name.to_owned(), value: value.to_owned() };
+    let fixed = FIXED_HEADERS;
+    let fixed = fixed
+        .iter()
+        .map(|(name, value)| header(name.as_str(), &String::from_utf8_lossy(value.as_bytes())));
+    let signed = attempt.signed_headers.iter().map(|(name, value)| header(name, value));
+    let custom = attempt.outline.iter().flat_map(|outline| &outline.header_names);
+    fixed.chain(signed).chain(custom.map(|name| header(name, MASK))).collect()
 }
 
 fn timing(attempt: &Attempt) -> SentTimingView {
@@ -169,5 +158,44 @@ fn timing(attempt: &Attempt) -> SentTimingView {
         tls_ms: ms(timing.tls_us),
         wait_ms: ms(timing.wait_us),
         total_ms: ms(timing.total_us),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bytes::Bytes;
+    use postrider_core::delivery::{AttemptResult, ErrorClass, Timing};
+    use postrider_core::event::Bodies;
+    use postrider_core::id::{EventKey, Key, MatchingKey, TenantKey};
+    use postrider_signature::NumberPolicy;
+
+    #[test]
+    fn of_an_older_record_nothing_is_shown_that_may_not_have_been_sent() {
+        let event = Event {
+            key: EventKey::from_raw(1),
+            tenant: TenantKey::from_raw(1),
+            given_id: None,
+            event_type: "a.b".parse().unwrap(),
+            occurred_at: 0,
+            bodies: Bodies { verbatim: Bytes::from_static(b"{}"), ecma: None, jcs: None },
+            numbers: NumberPolicy::Refuse,
+            matching: MatchingKey::from_raw(1),
+        };
+        let (class, detail) = (ErrorClass::Timeout, String::new());
+        let attempt = Attempt {
+            number: 1,
+            is_manual: false,
+            started_at: 0,
+            timing: Timing::default(),
+            address: None,
+            outline: None,
+            signed_headers: vec![("webhook-id".to_owned(), "e-1".to_owned())],
+            result: AttemptResult::Broke { class, detail, answer: None },
+        };
+        let shown = request(&event, &attempt);
+        assert_eq!((shown.is_known, shown.url, shown.body), (false, None, None));
+        let names: Vec<_> = shown.headers.iter().map(|header| header.name.as_str()).collect();
+        assert_eq!(names, ["content-type", "user-agent", "webhook-id"]);
     }
 }

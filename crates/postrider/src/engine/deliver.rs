@@ -7,7 +7,9 @@ use bytes::Bytes;
 use futures_util::FutureExt;
 use http::header::{CONTENT_TYPE, USER_AGENT};
 use http::{HeaderName, HeaderValue};
-use postrider_core::delivery::{Attempt, AttemptResult, ErrorClass, Mode, Timing, Waiting};
+use postrider_core::delivery::{
+    Attempt, AttemptResult, ErrorClass, Mode, Outline, Timing, Waiting,
+};
 use postrider_core::dispatcher::{Ended, Input};
 use postrider_core::event::Event;
 use postrider_core::id::{DeliveryKey, UnixMs};
@@ -39,6 +41,8 @@ struct Beginning {
     event: Arc<Event>,
     waiting: Waiting,
     at: UnixMs,
+    /// Of its webhook, where that is known.
+    outline: Option<Arc<Outline>>,
     built: Result<Built, Unbuilt>,
 }
 
@@ -60,14 +64,19 @@ impl Engine {
         waiting: Waiting,
     ) -> impl Future<Output = ()> + Send + 'static {
         let started_at = self.now();
-        let request = AssertUnwindSafe(|| self.request(delivery, &event, started_at));
+        let live = self.inner.registry.get(delivery.webhook);
+        let outline = live.as_deref().map(LiveWebhook::outline);
+        let request = AssertUnwindSafe(|| match &live {
+            Some(live) => self.request(live, delivery, &event, started_at),
+            None => Err(internal("its webhook is not known".to_owned())),
+        });
         let built = catch_unwind(request).unwrap_or_else(|_| Err(panicked()));
-        self.clone().attempt(Beginning { delivery, event, waiting, at: started_at, built })
+        self.clone().attempt(Beginning { delivery, event, waiting, at: started_at, outline, built })
     }
 
     /// Makes one attempt and tells the dispatcher how it ended, whatever happens.
     async fn attempt(self, beginning: Beginning) {
-        let Beginning { delivery, event, waiting, at: started_at, built } = beginning;
+        let Beginning { delivery, event, waiting, at: started_at, outline, built } = beginning;
         let (sent, signed_headers) = match built {
             Ok((way, signed_headers)) => {
                 let sent = AssertUnwindSafe(self.send(way)).catch_unwind().await;
@@ -86,6 +95,7 @@ impl Engine {
             started_at,
             timing: sent.timing,
             address: sent.address,
+            outline,
             signed_headers,
             result: sent.result,
         };
@@ -110,16 +120,11 @@ impl Engine {
     /// Builds and signs the request with the webhook as it is now.
     fn request(
         &self,
+        live: &LiveWebhook,
         delivery: DeliveryKey,
         event: &Event,
         now_ms: UnixMs,
     ) -> Result<Built, Unbuilt> {
-        let internal = |detail: String| Unbuilt { class: ErrorClass::Internal, detail };
-        let live = self
-            .inner
-            .registry
-            .get(delivery.webhook)
-            .ok_or_else(|| internal("its webhook is not known".to_owned()))?;
         let material = live
             .material(&self.inner.parts.sealing)
             .map_err(|error| internal(error.to_string()))?;
@@ -131,7 +136,7 @@ impl Engine {
         let older: Vec<&Secret> = secrets.collect();
 
         let signing = &live.profile().signing;
-        let body = body(event, signing.body_form)?;
+        let body = body_in(event, signing.body_form)?;
         let id = event.id();
         let content = Content {
             id: &id,
@@ -141,7 +146,7 @@ impl Engine {
             server_host: Some(&self.inner.parts.public_url),
         };
         let signed = sign(signing, current, &older, &content);
-        let headers = headers(&live, &signed, &material.headers).map_err(internal)?;
+        let headers = headers(live, &signed, &material.headers).map_err(internal)?;
         let signed_headers =
             signed.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
         let deadline = live.timeout(self.inner.parts.attempt_timeout);
@@ -160,12 +165,9 @@ impl Engine {
     }
 }
 
-impl LiveWebhook {
-    /// The exact bytes that attempts of an event send to it; `None` when its profile's form can't
-    /// hold them.
-    pub fn body_of(&self, event: &Event) -> Option<Bytes> {
-        body(event, self.profile().signing.body_form).ok()
-    }
+/// The exact bytes that attempts send of an event in a form; `None` when the form can't hold them.
+pub fn sent_body(event: &Event, form: BodyForm) -> Option<Bytes> {
+    body_in(event, form).ok()
 }
 
 /// Headers that every attempt sends beside those that sign it and the custom ones.
@@ -192,7 +194,10 @@ fn headers(
 
 /// What is recorded when a panic was caught.
 fn panicked() -> Unbuilt {
-    let detail = "a fault of the server itself; its log says more".to_owned();
+    internal("a fault of the server itself; its log says more".to_owned())
+}
+
+fn internal(detail: String) -> Unbuilt {
     Unbuilt { class: ErrorClass::Internal, detail }
 }
 
@@ -210,7 +215,7 @@ fn broke(unbuilt: Unbuilt) -> Sent {
 
 /// The body in a form. One that was not in use when the event was accepted is made from the
 /// verbatim one, with what its type said of large integers then, which gives the same bytes each time.
-fn body(event: &Event, form: BodyForm) -> Result<Bytes, Unbuilt> {
+fn body_in(event: &Event, form: BodyForm) -> Result<Bytes, Unbuilt> {
     if let Some(made) = event.bodies.form(form) {
         return Ok(made.clone());
     }

@@ -4,7 +4,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use http::{HeaderName, HeaderValue};
-use postrider_core::delivery::CancelReason;
+use postrider_core::delivery::{CancelReason, Outline};
 use postrider_core::id::{Key, UnixMs, WebhookKey};
 use postrider_core::lane::{Gate, LaneSettings};
 use postrider_core::limits;
@@ -24,6 +24,7 @@ pub struct LiveWebhook {
     pub(super) profile: Arc<Profile>,
     pub(super) lane: Arc<LaneSettings>,
     pub(super) destination: Destination,
+    outline: OnceLock<Arc<Outline>>,
     material: OnceLock<Result<Material, UnsealError>>,
     filter: OnceLock<Result<Filter, FilterError>>,
 }
@@ -67,8 +68,8 @@ impl LiveWebhook {
             rate_per_s: webhook.rate_per_s,
             schedule: webhook.schedule.clone().unwrap_or_else(|| profile.schedule.clone()),
         });
-        let (material, filter) = (OnceLock::new(), OnceLock::new());
-        Self { webhook, profile, lane, destination, material, filter }
+        let (outline, material, filter) = (OnceLock::new(), OnceLock::new(), OnceLock::new());
+        Self { webhook, profile, lane, destination, outline, material, filter }
     }
 
     pub fn profile(&self) -> &Profile {
@@ -84,6 +85,18 @@ impl LiveWebhook {
     /// Names of the custom headers; their values are sealed.
     pub fn header_names(&self) -> impl Iterator<Item = &str> {
         self.webhook.headers.iter().map(|(name, _)| name.as_str())
+    }
+
+    /// What its attempts keep of it, made once.
+    pub(super) fn outline(&self) -> Arc<Outline> {
+        let outline = self.outline.get_or_init(|| {
+            Arc::new(Outline {
+                url: self.webhook.url.as_str().into(),
+                header_names: self.header_names().map(Into::into).collect(),
+                body_form: self.profile.signing.body_form,
+            })
+        });
+        outline.clone()
     }
 
     /// The deadline of one attempt.

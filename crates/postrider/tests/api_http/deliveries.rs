@@ -1,5 +1,6 @@
 //! Deliveries: found by what they are, shown with their attempts, cancelled.
 
+use postrider_signature::{Secret, SigningProfile, Tolerance, verify};
 use serde_json::{Value, json};
 
 use crate::routes::{HOOK, create, publish, refused, until};
@@ -29,6 +30,12 @@ async fn all(server: &Server, path: &str) -> Vec<String> {
             None => return ids,
         }
     }
+}
+
+/// The value of a request's header, as an attempt shows it.
+fn header<'a>(request: &'a Value, name: &str) -> Option<&'a str> {
+    let headers = request["headers"].as_array().unwrap();
+    headers.iter().find(|header| header["name"] == name)?["value"].as_str()
 }
 
 /// The deliveries of a new event.
@@ -134,18 +141,13 @@ async fn attempts_tell_what_was_sent_and_what_came_of_it() {
         (&request["method"], &request["url"]),
         (&json!("POST"), &json!("https://example.com/a"))
     );
-    assert_eq!(request["is_webhook_unchanged"], true);
+    assert_eq!(request["is_known"], true);
     let body = request["body"].as_str().unwrap();
     assert!(body.starts_with(r#"{"id":"e-1","type":"a.b","#), "{body}");
     assert!(body.ends_with(r#""data":{"n":1.50}}"#), "as published: {body}");
-    let headers = request["headers"].as_array().unwrap();
-    let header = |name: &str| {
-        let found = headers.iter().find(|header| header["name"] == name);
-        found.unwrap_or_else(|| panic!("{name}: {headers:?}"))["value"].clone()
-    };
-    assert_eq!(header("content-type"), "application/json");
-    assert_eq!(header("webhook-id"), "e-1");
-    assert_eq!(header("x-api-key"), "***");
+    assert_eq!(header(request, "content-type"), Some("application/json"));
+    assert_eq!(header(request, "webhook-id"), Some("e-1"));
+    assert_eq!(header(request, "x-api-key"), Some("***"));
 
     let next = page["next_cursor"].as_str().unwrap();
     let page = server.call("GET", &format!("{path}/attempts?limit=1&cursor={next}"), "").await;
@@ -154,6 +156,44 @@ async fn attempts_tell_what_was_sent_and_what_came_of_it() {
     assert_eq!(page["data"][0]["is_manual"], true);
     let bad = server.call("GET", &format!("{path}/attempts?order=up"), "").await;
     refused(&bad, 422, "validation", &[]);
+}
+
+#[tokio::test]
+async fn an_attempt_before_a_change_of_its_webhook_still_shows_what_was_sent() {
+    let server = Server::start().await;
+    let webhook = json!({
+        "url": "https://example.com/old", "events": ["*"], "retry_schedule": [0],
+        "profile": "autonoma", "secret": "old-secret", "headers": {"X-Old": "hidden-value"},
+    });
+    let webhook = create(&server, &webhook.to_string()).await;
+    let delivery = deliveries(&server, r#"{"type":"a.b","data":{"n":1.50}}"#).await;
+    let path = format!("/v1/deliveries/{}", delivery[0]);
+    until(&server, &path, |found| found["state"] == "failed").await;
+    let change = json!({
+        "url": "https://example.com/new", "profile": "standard",
+        "secret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "headers": {"X-New": "hidden-value"},
+    });
+    let webhook = format!("/v1/webhooks/{}", id(&webhook));
+    let changed = server.call("PATCH", &webhook, &change.to_string()).await;
+    assert_eq!(changed.status, 200, "{changed:?}");
+    server.call("POST", &format!("{path}/retry"), "").await;
+    until(&server, &path, |found| found["attempts"] == 2).await;
+
+    let page = server.call("GET", &format!("{path}/attempts"), "").await.json();
+    let [old, new] = [0, 1].map(|number: usize| &page["data"][number]["request"]);
+    let of_both = |name: &str| [&old[name], &new[name]];
+    assert_eq!(of_both("url"), ["https://example.com/old", "https://example.com/new"]);
+    assert_eq!(["x-old", "x-new"].map(|name| header(old, name)), [Some("***"), None]);
+    assert_eq!(["x-old", "x-new"].map(|name| header(new, name)), [None, Some("***")]);
+    let [body, body_now] = of_both("body").map(|body| body.as_str().unwrap());
+    assert!(body.ends_with(r#""data":{"n":1.5}}"#), "as JSON.stringify writes it: {body}");
+    assert!(body_now.ends_with(r#""data":{"n":1.50}}"#), "as published: {body_now}");
+    let profile = SigningProfile::autonoma();
+    let secret = Secret::parse("old-secret", &profile.secret_format).unwrap();
+    let shown = |name: &str| header(old, name);
+    let now = server.engine.now();
+    verify(&profile, &[(&secret).into()], shown, body.as_bytes(), now, Tolerance::default())
+        .unwrap();
 }
 
 #[tokio::test]
