@@ -29,6 +29,9 @@ const PARSER_STACK_BYTES: usize = 32 << 20;
 /// Longest message about a filter; the parser's can list every token there is.
 const MESSAGE_CHARS_MAX: usize = 160;
 
+/// Of what stands where it can't.
+const UNEXPECTED_CHARS_MAX: usize = 40;
+
 /// An expression that was found fit to be run against any event.
 #[derive(Debug)]
 pub struct Filter {
@@ -82,17 +85,38 @@ fn compile(text: &str) -> Result<Filter, FilterError> {
 fn syntax_error(errors: &ParseErrors) -> FilterError {
     let first = errors.errors.first();
     let (line, column) = first.map_or((1, 1), |error| error.pos);
-    let message = match first.map_or("not an expression", |error| error.msg.as_str()) {
-        // how the parser says that it gave up
-        inner if inner.contains("OtherError") => "nested too deep to be read",
-        said => said,
-    };
+    let message = first.map_or("not an expression".to_owned(), |error| plain(&error.msg));
     let at_least_1 = |count: isize| usize::try_from(count).unwrap_or(1).max(1);
     FilterError {
         line: at_least_1(line),
         column: at_least_1(column),
         message: message.chars().take(MESSAGE_CHARS_MAX).collect(),
     }
+}
+
+/// What the parser said, in the words of somebody who writes filters: its own list every token that
+/// could have stood there.
+fn plain(said: &str) -> String {
+    let said = said.strip_prefix("Syntax error: ").unwrap_or(said);
+    // how it says that it gave up
+    if said.contains("OtherError") {
+        return "nested too deep to be read".to_owned();
+    }
+    if let Some((_, text)) = said.split_once("token recognition error at: '") {
+        return unexpected(text.strip_suffix('\'').unwrap_or(text));
+    }
+    let (said, _) = said.split_once(" expecting ").unwrap_or((said, ""));
+    let found = said.split_once(" input '").or_else(|| said.split_once(" at '"));
+    match found.map(|(_, text)| text.strip_suffix('\'').unwrap_or(text)) {
+        Some(text) if text.ends_with("<EOF>") => "the expression ends too early".to_owned(),
+        Some(text) => unexpected(text),
+        None => said.to_owned(),
+    }
+}
+
+fn unexpected(text: &str) -> String {
+    let shown: String = text.chars().take(UNEXPECTED_CHARS_MAX).collect();
+    format!("unexpected `{shown}`")
 }
 
 /// Line and column of a character, both from 1.

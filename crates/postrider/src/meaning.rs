@@ -105,7 +105,8 @@ pub fn by_class(class: ErrorClass) -> Meaning {
         ErrorClass::ConnectFailed => (
             "connect_failed",
             "The connection could not be made.",
-            "Check that the receiver's network can be reached from here.",
+            "Check that the receiver runs and can be reached: from this server, or with `listen` from \
+             the machine that it runs on.",
         ),
         ErrorClass::ConnectTimeout => (
             "connect_timeout",

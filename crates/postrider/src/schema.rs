@@ -7,6 +7,7 @@
 
 mod weight;
 
+use jsonschema::error::ValidationErrorKind;
 use jsonschema::{PatternOptions, ValidationError, Validator};
 use serde_json::Value;
 
@@ -20,6 +21,9 @@ const CHECK_COST_MAX: usize = 2_000_000;
 const FAULTS_MAX: usize = 20;
 /// Of a fault's text; it may speak of long lists.
 const FAULT_CHARS_MAX: usize = 200;
+
+/// What a schema's `type` can be.
+const TYPES: &str = "array, boolean, integer, null, number, object and string";
 
 /// A schema that events can be checked against.
 #[derive(Debug)]
@@ -53,7 +57,7 @@ impl Schema {
         // these patterns are matched in linear time, whatever they are
         let patterns = PatternOptions::regex().size_limit(PATTERN_BYTES_MAX);
         let options = jsonschema::options().with_pattern_options(patterns).offline();
-        let validator = options.build(&schema).map_err(|error| fault_of(&error))?;
+        let validator = options.build(&schema).map_err(|error| misread(&error))?;
         Ok(Self { validator, weight })
     }
 
@@ -71,6 +75,19 @@ impl Schema {
         }
         self.validator.iter_errors(&data).take(FAULTS_MAX).map(|error| fault_of(&error)).collect()
     }
+}
+
+/// Why a schema is none. Of a `type` that is none, the schema of schemas only knows that it is not
+/// under any of its own.
+fn misread(error: &ValidationError<'_>) -> SchemaFault {
+    let fault = fault_of(error);
+    let is_of_types = matches!(error.kind(), ValidationErrorKind::AnyOf { .. });
+    if is_of_types && fault.pointer.ends_with("/type") {
+        let place = &fault.pointer;
+        let message = format!("{place} must be one of {TYPES}, or a list of different ones");
+        return SchemaFault { message, ..fault };
+    }
+    fault
 }
 
 /// Without the value at fault: it is not repeated to whoever sent it.
@@ -108,6 +125,11 @@ mod tests {
         assert_eq!(
             refused(r#"{"properties":{"a":{"type":"strin"}}}"#).pointer,
             "/properties/a/type"
+        );
+        assert_eq!(
+            refused(r#"{"type":"obj"}"#).message,
+            "/type must be one of array, boolean, integer, null, number, object and string, or a \
+             list of different ones"
         );
         assert_eq!(refused(r#"{"pattern":"("}"#).pointer, "/pattern");
         refused(r#"{"pattern":"(?=a)b"}"#);

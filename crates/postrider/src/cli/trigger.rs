@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use super::ClientArgs;
 use super::event::published_text;
-use super::failure::Failure;
+use super::failure::{Failure, FailureKind};
 use super::input::{pair, plain_name, to_json};
 use super::output::{details, printable};
 use super::server::keyed;
@@ -49,8 +49,8 @@ struct Draft {
 
 pub(super) async fn run(args: TriggerArgs) -> Result<(), Failure> {
     let server = keyed(args.client.server)?;
-    let answer = server.get(&format!("/v1/event-types/{}", args.r#type)).await?;
-    let EventType { example } = answer.parse()?;
+    let answer = server.get(&format!("/v1/event-types/{}", args.r#type)).await;
+    let EventType { example } = answer.map_err(not_found)?.parse()?;
     let mut data = match example {
         Some(example) => example,
         None if args.overrides.is_empty() => {
@@ -70,6 +70,15 @@ pub(super) async fn run(args: TriggerArgs) -> Result<(), Failure> {
     }
     let answer = server.post("/v1/events", Some(&draft)).await?;
     args.client.output.print(&answer, published_text)
+}
+
+fn not_found(failure: Failure) -> Failure {
+    match failure.kind {
+        FailureKind::NotFound => failure.hint(
+            "`event-type list` shows the types there are; check --tenant if the key is an admin key",
+        ),
+        _ => failure,
+    }
 }
 
 /// JSON if it is some, else text.

@@ -286,12 +286,19 @@ async fn enable(args: OneArgs) -> Result<(), Failure> {
     let events = missed.get("events").and_then(Value::as_u64).unwrap_or_default();
     if events > 0 {
         let is_more = missed.get("is_more").and_then(Value::as_bool).unwrap_or_default();
-        let (since, until) = (cell(missed, "since"), cell(missed, "until"));
+        let what = match (events, is_more) {
+            (_, true) => format!("{events} or more events"),
+            (1, false) => "1 event".to_owned(),
+            (_, false) => format!("{events} events"),
+        };
         eprintln!(
-            "it missed {events}{} events while it was disabled; to send them:\n  webhook replay {} \
-             --since {since} --until {until} --states missed",
-            if is_more { " or more" } else { "" },
-            args.id
+            "it missed {what} while it was disabled; to send that, and what failed or was \
+             cancelled of events since then:\n  postrider webhook replay {} --since {} --until {} \
+             --states failed,cancelled,missed\nan earlier --since also reaches what was pending and \
+             cancelled when it was disabled",
+            args.id,
+            cell(missed, "since"),
+            cell(missed, "until")
         );
     }
     Ok(())

@@ -80,6 +80,10 @@ impl<'a> Checking<'a> {
             Expr::Select(select) => self.visit(&select.operand, below),
             Expr::Call(call) => {
                 let name = call.func_name.as_str();
+                if name == "timestamp" {
+                    let how = "timestamp is a text to compare with one: timestamp > '2026-01-31'";
+                    return unfit(how.to_owned());
+                }
                 if !FUNCTIONS.contains(&name) && !OPERATORS.contains(&name) {
                     let known = FUNCTIONS.join(", ");
                     return unfit(format!("there is no such function; there are {known}"));

@@ -79,6 +79,28 @@ fn what_is_wrong_with_a_filter_is_told_with_its_place() {
 }
 
 #[test]
+fn what_the_parser_says_is_told_in_plain_words() {
+    for (text, place, message) in [
+        ("", (1, 1), "the expression ends too early"),
+        ("data.a &&", (1, 10), "the expression ends too early"),
+        ("data.a ==\n  ", (2, 3), "the expression ends too early"),
+        ("data.map(x, x", (1, 14), "the expression ends too early"),
+        ("a b", (1, 3), "unexpected `b`"),
+        ("data.a == )", (1, 11), "unexpected `)`"),
+        ("data.a == 1 &&\n  == 2", (2, 3), "unexpected `==`"),
+        ("data.a @ 1", (1, 8), "unexpected `@`"),
+        (
+            "timestamp > timestamp('2026-01-31T00:00:00Z')",
+            (1, 22),
+            "timestamp is a text to compare with one: timestamp > '2026-01-31'",
+        ),
+    ] {
+        let error = refused(text);
+        assert_eq!(((error.line, error.column), &*error.message), (place, message), "{text}");
+    }
+}
+
+#[test]
 fn macros_nest_two_deep_at_most() {
     let two = "data.a.all(x, x.b.all(y, y > 0))";
     check(two, r#"{"a":[{"b":[1,2]},{"b":[3]}]}"#, true);

@@ -86,7 +86,7 @@ fn not_ours() -> ApiError {
     let mut faults = Faults::default();
     faults.push_parameter(
         Code::BadCursor,
-        Some("cursor"),
+        "cursor",
         "not a cursor of this list; use next_cursor of its last page unchanged",
     );
     faults.into_error()

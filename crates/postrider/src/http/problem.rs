@@ -2,7 +2,7 @@
 //!
 //! Handlers turn the errors of what they call into an [`ApiError`] themselves, by cause; there
 //! is no blanket conversion. Nothing here repeats what a client sent, but for the keys that a
-//! JSON pointer is made of.
+//! JSON pointer is made of and the names of query parameters.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -120,7 +120,8 @@ pub struct Fault {
     pub pointer: Option<String>,
     /// The name of the query parameter at fault.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub parameter: Option<&'static str>,
+    #[schema(value_type = Option<String>, required = false)]
+    pub parameter: Option<Cow<'static, str>>,
     #[schema(value_type = String)]
     pub message: Cow<'static, str>,
 }
@@ -257,13 +258,14 @@ impl Faults {
         self.add(code, Fault { pointer, parameter: None, message: message.into() });
     }
 
-    /// Notes that a query parameter is wrong; `None` for one whose name isn't ours to repeat.
+    /// Notes that a query parameter is wrong.
     pub fn push_parameter(
         &mut self,
         code: Code,
-        parameter: Option<&'static str>,
+        parameter: impl Into<Cow<'static, str>>,
         message: impl Into<Cow<'static, str>>,
     ) {
+        let parameter = Some(parameter.into());
         self.add(code, Fault { pointer: None, parameter, message: message.into() });
     }
 

@@ -10,11 +10,17 @@ use postrider_signature::timestamp;
 use super::limits::{PAGE_ITEMS_DEFAULT, PAGE_ITEMS_MAX};
 use super::problem::{ApiError, Code, Faults};
 use super::state::ServerState;
+use crate::config::nearest::nearest;
+
+/// Characters of an unknown parameter's name that are repeated to whoever sent it.
+const UNKNOWN_CHARS_MAX: usize = 40;
 
 /// A request's query parameters, decoded.
 #[derive(Debug)]
 pub struct Query {
     pairs: Vec<(String, String)>,
+    /// The names that the route asked for.
+    known: Vec<&'static str>,
     faults: Faults,
 }
 
@@ -30,11 +36,12 @@ impl Query {
     fn parse(query: &str) -> Self {
         let pairs = form_urlencoded::parse(query.as_bytes());
         let owned = pairs.map(|(name, value)| (name.into_owned(), value.into_owned()));
-        Self { pairs: owned.collect(), faults: Faults::default() }
+        Self { pairs: owned.collect(), known: Vec::new(), faults: Faults::default() }
     }
 
     /// The value of a parameter.
     pub fn text(&mut self, name: &'static str) -> Option<String> {
+        self.known.push(name);
         let index = self.pairs.iter().position(|(given, _)| given == name)?;
         let (_, value) = self.pairs.remove(index);
         if self.pairs.iter().any(|(given, _)| given == name) {
@@ -86,14 +93,21 @@ impl Query {
 
     /// Notes that something is wrong with a parameter.
     pub fn fault(&mut self, name: &'static str, message: impl Into<Cow<'static, str>>) {
-        self.faults.push_parameter(Code::Validation, Some(name), message);
+        self.faults.push_parameter(Code::Validation, name, message);
     }
 
     /// Ends the reading: what was not taken is not known, and all that is wrong comes out.
     pub fn finish(mut self) -> Result<(), ApiError> {
-        if !self.pairs.is_empty() {
-            let message = "there is a query parameter that this route does not know";
-            self.faults.push_parameter(Code::Validation, None, message);
+        for (name, _) in &self.pairs {
+            let shown: String = name.escape_debug().take(UNKNOWN_CHARS_MAX).collect();
+            let message = match (nearest(name, self.known.iter().copied()), &*self.known) {
+                (Some(near), _) => format!("there is no parameter {shown}; is it {near}?"),
+                (None, []) => format!("there is no parameter {shown}; this route takes none"),
+                (None, known) => {
+                    format!("there is no parameter {shown}; there are {}", known.join(", "))
+                }
+            };
+            self.faults.push_parameter(Code::Validation, shown, message);
         }
         self.faults.finish()
     }
@@ -125,5 +139,26 @@ mod tests {
         ] {
             assert_eq!(limit(bad), Err(Code::Validation), "{bad}");
         }
+    }
+
+    #[test]
+    fn an_unknown_parameter_is_named_with_the_one_that_is_probably_meant() {
+        let told = |query: &str| {
+            let mut query = Query::parse(query);
+            query.limit();
+            query.text("cursor");
+            let error = query.finish().unwrap_err();
+            let fault = error.problem().errors[0].clone();
+            (fault.parameter.unwrap_or_default().into_owned(), fault.message.into_owned())
+        };
+        let (name, message) = told("limt=7");
+        assert_eq!((&*name, &*message), ("limt", "there is no parameter limt; is it limit?"));
+        let (_, message) = told("colour=red");
+        assert_eq!(message, "there is no parameter colour; there are limit, cursor");
+        let (name, message) = told(&format!("%0a%1b{}=secret", "x".repeat(1_000)));
+        assert!(name.starts_with("\\n\\u{1b}xx") && name.len() == UNKNOWN_CHARS_MAX, "{name}");
+        assert!(message.len() < 100 && !message.contains("secret"), "{message}");
+        let error = Query::parse("a=1").finish().unwrap_err();
+        assert_eq!(error.problem().detail, "there is no parameter a; this route takes none");
     }
 }

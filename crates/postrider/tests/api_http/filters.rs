@@ -12,7 +12,14 @@ fn refused(reply: &Reply, status: u16, code: &str, pointers: &[&str]) {
 }
 
 async fn webhook(server: &Server, filter: Option<&str>) -> Value {
-    let body = json!({"url": "https://example.com/a", "events": ["code.*"], "filter": filter});
+    register(
+        server,
+        &json!({"url": "https://example.com/a", "events": ["code.*"], "filter": filter}),
+    )
+    .await
+}
+
+async fn register(server: &Server, body: &Value) -> Value {
     let reply = server.call("POST", "/v1/webhooks", &body.to_string()).await;
     assert_eq!(reply.status, 201, "{reply:?}");
     reply.json()
@@ -182,4 +189,49 @@ async fn a_filter_is_tried_on_a_past_event_or_on_a_given_one() {
     let body = json!({"filter": "true", "event_id": id}).to_string();
     let foreign = server.call_with("POST", "/v1/filters/test", &stranger, body.as_bytes()).await;
     refused(&foreign, 422, "validation", &["/event_id"]);
+}
+
+/// Beyond 1,000 webhooks, who does not get an event is counted by reason and no longer named.
+#[tokio::test]
+async fn a_tenant_of_many_webhooks_is_told_how_many_do_not_get_an_event_and_why() {
+    let server = Server::start().await;
+    let counts = [("type_not_wanted", 600), ("filter_said_no", 250), ("filter_failed", 149)];
+    let drafts = [
+        json!({"url": "https://example.com/a", "events": ["task.*"]}),
+        json!({"url": "https://example.com/a", "events": ["*"], "filter": "data.a == 'b'"}),
+        json!({"url": "https://example.com/a", "events": ["*"], "filter": "data.none == 1"}),
+    ];
+    for ((_, count), draft) in counts.iter().zip(&drafts) {
+        for _ in 0..*count {
+            register(&server, draft).await;
+        }
+    }
+    let plain = json!({"url": "https://example.com/a", "events": ["*"]});
+    let disabled = register(&server, &plain).await;
+    let path = format!("/v1/webhooks/{}", disabled["id"].as_str().unwrap());
+    server.call("PATCH", &path, r#"{"state":"disabled"}"#).await;
+
+    let event = publish(&server, &json!({"a": "c"})).await;
+    let named = explanation(&server, &event).await;
+    assert_eq!(named["unmatched_webhooks"].as_array().unwrap().len(), 1_000);
+
+    register(&server, &drafts[0]).await;
+    let wanting = webhook(&server, None).await;
+    let event = publish(&server, &json!({"a": "c"})).await;
+    let counted = explanation(&server, &event).await;
+    assert_eq!(counted["unmatched_webhooks"], json!([]));
+    assert_eq!(
+        counted["unmatched_counts"],
+        json!({
+            "type_not_wanted": 601, "filter_said_no": 250, "filter_failed": 149,
+            "disabled": 1, "deleted": 0,
+        })
+    );
+    assert_eq!(
+        counted["summary"],
+        "1 webhook gets code.generated; of the others, 601 did not want this event type, 250 did \
+         not want it by its filter, 149 had a filter that came to no answer, 1 wanted it but was \
+         disabled."
+    );
+    assert_eq!(counted["matched_webhooks"][0]["webhook_id"], wanting["id"]);
 }

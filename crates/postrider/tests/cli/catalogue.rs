@@ -75,7 +75,8 @@ fn an_example_is_changed_where_it_is_told() {
     assert_eq!(data, dry["data"]);
     assert_eq!((&data["repository"], &data["count"]), (&json!("acme/api"), &json!(3)));
     assert_eq!(data["extra"], json!({"severity": "high"}));
-    program.refused(4, &["trigger", "no.such.type"]);
+    let told = program.refused(4, &["trigger", "no.such.type"]);
+    assert!(told.contains("hint: `event-type list` shows"), "{told}");
     let told = program.refused(2, &["trigger", "code.generated", "--override", "severity=high"]);
     assert!(told.contains("only members of data"), "{told}");
 }

@@ -80,8 +80,10 @@ fn what_was_missed_is_offered_when_a_webhook_is_enabled() {
     server.publish("code.generated", "{}");
     let ran = program.run(&["webhook", "enable", &webhook]);
     assert_eq!(ran.code, Some(0), "{}", ran.err);
-    assert!(ran.err.starts_with("it missed 1 events while it was disabled"), "{}", ran.err);
+    assert!(ran.err.starts_with("it missed 1 event while it was disabled"), "{}", ran.err);
     let command = ran.err.lines().nth(1).expect("the command that sends them").trim();
+    let command = command.strip_prefix("postrider ").expect("the program's name first");
+    assert!(command.ends_with(" --states failed,cancelled,missed"), "{command}");
     let words: Vec<&str> = command.split_whitespace().chain(["--yes", "--wait"]).collect();
     program.text(&words);
     receiver.wait_for(1);
