@@ -265,3 +265,27 @@ async fn an_answer_that_is_wrong_is_refused_with_its_places() {
     assert_eq!(foreign.code(), "not_found");
     assert_eq!(server.call("POST", &path, &good).await.status, 204, "it still waits");
 }
+
+#[tokio::test]
+async fn a_header_that_is_sent_back_as_it_is_shown_keeps_its_value() {
+    let server = Server::start().await;
+    let mut listener = Listener::start(&server).await;
+    let patch = async |headers: &str| {
+        server.call("PATCH", &listener.path, &format!(r#"{{"headers":{headers}}}"#)).await
+    };
+    assert_eq!(patch(r#"{"X-Key":"hidden","x-old":"a"}"#).await.status, 200);
+    assert_eq!(patch(r#"{"X-KEY":"***","x-new":"b"}"#).await.status, 200);
+    let unknown = patch(r#"{"x-key":"***","X-Old":"***"}"#).await;
+    assert_eq!((unknown.status, unknown.code().as_str()), (422, "invalid_header"));
+    assert_eq!(unknown.pointers(), ["/headers/X-Old"]);
+    let body = r#"{"url":"https://a.example","events":["*"],"headers":{"x-key":"***"}}"#;
+    let made = server.call("POST", "/v1/webhooks", body).await;
+    assert_eq!((made.status, made.pointers()), (422, vec!["/headers/x-key".to_owned()]));
+
+    publish(&server).await;
+    let attempt = listener.line().await;
+    let headers = attempt["headers"].as_array().unwrap();
+    assert!(headers.contains(&json!(["x-key", "hidden"])), "{attempt}");
+    assert!(headers.contains(&json!(["x-new", "b"])), "{attempt}");
+    assert!(!headers.iter().any(|header| header[0] == "x-old"), "{attempt}");
+}
