@@ -176,3 +176,21 @@ async fn everything_wrong_with_a_replay_is_told_at_once() {
     refused(&server.call("POST", "/v1/deliveries/retry", unknown).await, 404, "not_found", &[]);
     refused(&server.call("GET", "/v1/replays?webhook_id=x", "").await, 422, "validation", &[]);
 }
+
+#[tokio::test]
+async fn test_events_are_not_sent_again() {
+    let server = Server::start().await;
+    let webhook = id(&create(&server, FAILING).await);
+    let path = format!("/v1/webhooks/{webhook}");
+    let sent = server.call("POST", &format!("{path}/test"), "").await.json();
+    let delivery = format!("/v1/deliveries/{}", sent["delivery_id"].as_str().unwrap());
+    until(&server, &delivery, |delivery| delivery["state"] == "failed").await;
+    for (route, body) in [
+        ("/v1/deliveries/retry", r#"{"dry_run":true}"#),
+        (&format!("{path}/replay"), r#"{"since":"2020-01-01T00:00:00Z","dry_run":true}"#),
+    ] {
+        assert_eq!(server.call("POST", route, body).await.json()["count"], 0, "{route}");
+    }
+    let started = server.call("POST", "/v1/deliveries/retry", "{}").await.json();
+    assert_eq!(done(&server, &started).await["replayed"], 0);
+}
