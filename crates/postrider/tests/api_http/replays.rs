@@ -155,6 +155,22 @@ async fn only_so_many_replays_of_a_tenant_run_at_once() {
 }
 
 #[tokio::test]
+async fn no_more_replays_run_when_they_are_asked_for_at_once() {
+    let server = Server::start().await;
+    let hook =
+        r#"{"url":"https://example.com/a","events":["*"],"retry_schedule":[0],"rate_limit":1}"#;
+    let webhook = id(&create(&server, hook).await);
+    for n in 0..4 {
+        publish(&server, &format!(r#"{{"type":"a.b","data":{n}}}"#)).await;
+    }
+    let replay = format!("/v1/webhooks/{webhook}/replay");
+    let asked = (0..24).map(|_| server.call("POST", &replay, ALL));
+    let replies = futures_util::future::join_all(asked).await;
+    let started = replies.iter().filter(|reply| reply.status == 202).count();
+    assert_eq!(started, 8, "{replies:?}");
+}
+
+#[tokio::test]
 async fn everything_wrong_with_a_replay_is_told_at_once() {
     let server = Server::start().await;
     let webhook = id(&create(&server, HOOK).await);
