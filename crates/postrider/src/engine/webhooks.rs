@@ -372,7 +372,7 @@ impl Engine {
         let before = self.state_of(webhook.key);
         let live = Arc::new(LiveWebhook::new(webhook, profile, &self.inner.parts.policy));
         self.inner.registry.put(live.clone());
-        if live.webhook.state == WebhookState::Deleted {
+        if live.webhook.state != WebhookState::Enabled {
             self.inner.listeners.forget(live.webhook.key);
         }
         self.tell(shell::configured(&live));

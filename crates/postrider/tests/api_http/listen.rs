@@ -203,6 +203,26 @@ async fn a_stream_ends_when_its_webhook_is_deleted() {
 }
 
 #[tokio::test]
+async fn a_stream_ends_and_says_why_when_its_webhook_is_disabled() {
+    let server = Server::start().await;
+    let mut listener = Listener::start(&server).await;
+    let disabled = server.call("POST", &format!("{}/disable", listener.path), "").await;
+    assert_eq!(disabled.status, 200);
+    assert_eq!(listener.line().await, json!({"kind": "closed", "reason": "requested"}));
+    assert_eq!(line(&mut listener.connection).await, None);
+    until_gone(&server, &listener.path).await;
+
+    let mut listener = Listener::start(&server).await;
+    publish(&server).await;
+    let attempt = listener.line().await;
+    let gone = json!({"attempt_id": attempt["attempt_id"], "status": 410});
+    assert_eq!(listener.answer(&server, &gone).await, 204);
+    assert_eq!(listener.line().await, json!({"kind": "closed", "reason": "gone"}));
+    assert_eq!(line(&mut listener.connection).await, None);
+    until_gone(&server, &listener.path).await;
+}
+
+#[tokio::test]
 async fn a_stopping_server_lets_its_listeners_go() {
     let mut server = Server::start().await;
     let mut listener = Listener::start(&server).await;
