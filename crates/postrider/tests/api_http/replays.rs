@@ -188,6 +188,9 @@ async fn everything_wrong_with_a_replay_is_told_at_once() {
     let reply = server.call("POST", "/v1/deliveries/retry", body).await;
     let pointers = ["/webhook_id", "/event_type", "/states/0", "/status_class"];
     refused(&reply, 422, "validation", &pointers);
+    let backwards = r#"{"after":"2020-01-02T00:00:00Z","before":"2020-01-01T00:00:00Z"}"#;
+    let reply = server.call("POST", "/v1/deliveries/retry", backwards).await;
+    refused(&reply, 422, "validation", &["/before"]);
     let unknown = r#"{"webhook_id":"wh_0000000000001"}"#;
     refused(&server.call("POST", "/v1/deliveries/retry", unknown).await, 404, "not_found", &[]);
     refused(&server.call("GET", "/v1/replays?webhook_id=x", "").await, 422, "validation", &[]);

@@ -170,6 +170,11 @@ async fn events_are_listed_by_the_time_they_were_accepted() {
     assert_eq!(count("before=2020-01-01T00:00:00Z").await, 0);
     assert_eq!(count("after=9999-01-01T00:00:00Z").await, 0);
     assert_eq!(count("before=9999-01-01T00:00:00%2B01:00").await, 1);
+    let backwards = "after=2020-01-02T00:00:00Z&before=2020-01-01T00:00:00Z";
+    for list in ["events", "deliveries"] {
+        let reply = server.call("GET", &format!("/v1/{list}?{backwards}"), "").await;
+        refused(&reply, 422, "validation", &[]);
+    }
 }
 
 #[tokio::test]
