@@ -268,7 +268,7 @@ impl Dispatcher {
 
         lane.adapt(matches!(ended.attempt.result, AttemptResult::Answered(_)));
         let is_gone = ended.attempt.result.is_gone();
-        let standing = outcome::standing_after(&ready.waiting, &lane.settings, lane.gate, &ended);
+        let standing = outcome::standing_after(&ready, &lane.settings, lane.gate, &ended);
         if mutated!("settled before it is durable") {
             lane.settling.remove(&delivery.event);
             standing.due().into_iter().for_each(|due| lane.note_stored(due));

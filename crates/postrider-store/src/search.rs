@@ -8,7 +8,7 @@
 use std::ops::ControlFlow;
 
 use postrider_core::delivery::{Attempt, AttemptResult, DeliveryState, ErrorClass, Standing};
-use postrider_core::event::Event;
+use postrider_core::event::{Event, test_id};
 use postrider_core::event_type::{EventType, Patterns};
 use postrider_core::id::{DeliveryKey, EventKey, Key, TenantKey, UnixMs, WebhookKey};
 
@@ -116,6 +116,13 @@ pub struct FoundDelivery {
     pub standing: Option<Standing>,
     /// `None` before the first, and when its history has gone.
     pub last_attempt: Option<LastAttempt>,
+}
+
+impl FoundDelivery {
+    /// Whether its event was a test, of which nothing is sent again.
+    pub fn is_of_test(&self) -> bool {
+        *self.event_id == *test_id(self.delivery.event)
+    }
 }
 
 /// What the last attempt came to.

@@ -46,7 +46,7 @@ use crate::send::Sender;
 
 pub(crate) use access::KEY_TEXT_BYTES_MAX;
 pub use access::{Access, TenantError};
-pub use custom_headers::{HeaderError, HeaderErrorKind};
+pub use custom_headers::{HIDDEN_VALUE, HeaderError, HeaderErrorKind};
 pub use deliver::{FIXED_HEADERS, sent_body};
 pub use event_types::{
     EventTypeDraft, EventTypeError, EventTypePatch, KnownType, UnknownEventTypes,
@@ -124,6 +124,8 @@ struct Inner {
     replaying: tokio::sync::Mutex<()>,
     /// One past event at a time is shown to a filter.
     looking_back: tokio::sync::Mutex<()>,
+    /// One replay begins at a time: its tenant's are counted before.
+    beginning_replay: tokio::sync::Mutex<()>,
 }
 
 impl Engine {
@@ -151,6 +153,7 @@ impl Engine {
             changing: tokio::sync::Mutex::new(()),
             replaying: tokio::sync::Mutex::new(()),
             looking_back: tokio::sync::Mutex::new(()),
+            beginning_replay: tokio::sync::Mutex::new(()),
             parts,
         });
         let engine = Self { inner };

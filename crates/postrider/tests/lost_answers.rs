@@ -1,9 +1,10 @@
-//! A store whose commits take effect and whose answers are lost: nothing waits for a restart.
+//! A store whose commits take effect and whose answers are lost, or that can't be read: nothing
+//! waits for a restart.
 
 #![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -11,6 +12,7 @@ use postrider::clock::Clock;
 use postrider::engine::{
     DEFAULT_TENANT, Engine, EngineParts, NewEvent, PublishError, UnknownEventTypes, WebhookDraft,
 };
+use postrider::http::state::ServerState;
 use postrider::profile::Profiles;
 use postrider::send::{Sender, SenderOptions, SystemResolver};
 use postrider_core::address::AddressPolicy;
@@ -40,6 +42,8 @@ use postrider_store::{
 /// Nobody listens there: every attempt ends at once.
 const NOBODY: &str = "http://127.0.0.1:9/in";
 
+const ADMIN_KEY: &str = "the-admin-key-of-these-tests";
+
 type Answer<T> = Result<T, StoreError>;
 
 /// A memory store that loses an answer now and then.
@@ -50,6 +54,8 @@ struct LosesAnswers {
     of_events: AtomicBool,
     /// That of the next commit with outcomes.
     of_outcomes: AtomicBool,
+    /// What it can't do, by its name.
+    cannot: Mutex<Option<&'static str>>,
 }
 
 #[tokio::test]
@@ -77,6 +83,29 @@ async fn after_an_outcome_whose_answer_was_lost_the_next_attempt_is_made() {
     engine.stop(Duration::from_secs(10)).await;
 }
 
+#[tokio::test]
+async fn a_webhook_is_enabled_though_what_it_missed_cannot_be_counted() {
+    let store = Arc::new(LosesAnswers::default());
+    let (engine, webhook) = start(&store).await;
+    let state = ServerState::new(engine.clone(), 1 << 20);
+    let mut router = postrider::api::router(state, axum::Router::new());
+    let mut post = async |action: &str| {
+        let request = http::Request::post(format!("/v1/webhooks/{webhook}/{action}"))
+            .header("authorization", format!("Bearer {ADMIN_KEY}"))
+            .body(axum::body::Body::empty())
+            .unwrap();
+        let answer = tower::Service::call(&mut router, request).await.unwrap();
+        assert_eq!(answer.status(), 200, "{action}");
+        let body = axum::body::to_bytes(answer.into_body(), 1 << 20).await.unwrap();
+        serde_json::from_slice::<serde_json::Value>(&body).unwrap()
+    };
+    post("disable").await;
+    *store.cannot.lock().unwrap() = Some("find_deliveries");
+    let enabled = post("enable").await;
+    assert_eq!((&enabled["state"], &enabled["missed"]), (&"enabled".into(), &().into()));
+    engine.stop(Duration::ZERO).await;
+}
+
 /// An engine, and a webhook with two attempts, one right after the other.
 async fn start(store: &Arc<LosesAnswers>) -> (Engine, WebhookKey) {
     let policy = TargetPolicy {
@@ -95,7 +124,7 @@ async fn start(store: &Arc<LosesAnswers>) -> (Engine, WebhookKey) {
         sealing: SealingKeys::new(SealingKey::from_bytes(&[7; 32])),
         sender: Sender::new(SenderOptions::new(policy.clone(), resolver)).unwrap(),
         policy,
-        admin_key: None,
+        admin_key: Some(ADMIN_KEY.to_owned()),
         public_url: "http://127.0.0.1:8080".to_owned(),
         attempt_timeout: Duration::from_secs(5),
         webhooks_per_tenant_max: 10,
@@ -177,6 +206,9 @@ macro_rules! passed_on {
         $(#[async_trait]
         impl $trait for LosesAnswers {
             $(async fn $name(&self, $($arg: $kind),*) -> Answer<$answer> {
+                if *self.cannot.lock().unwrap() == Some(stringify!($name)) {
+                    return Err(StoreError::Unavailable("not now".to_owned()));
+                }
                 self.inner.$name($($arg),*).await
             })*
         })*

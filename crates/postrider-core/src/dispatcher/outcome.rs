@@ -1,17 +1,18 @@
 //! What an attempt's end means for its delivery.
 
 use super::Ended;
-use crate::delivery::{Mode, Standing, Trigger, Verdict, Waiting};
-use crate::lane::{Gate, LaneSettings};
+use crate::delivery::{Mode, Standing, Trigger, Verdict};
+use crate::lane::{Gate, LaneSettings, Ready};
 
 /// What an attempt leads to: the schedule's next, an end, or — when the lane closed meanwhile —
-/// the end instead of another try.
+/// the end instead of another try. A test event gets one attempt.
 pub(super) fn standing_after(
-    waiting: &Waiting,
+    ready: &Ready,
     settings: &LaneSettings,
     gate: Gate,
     ended: &Ended,
 ) -> Standing {
+    let waiting = &ready.waiting;
     let result = &ended.attempt.result;
     let verdict = if result.is_success() && !mutated!("a success is tried again") {
         Verdict::Success
@@ -20,6 +21,7 @@ pub(super) fn standing_after(
     } else {
         let retry_at = match waiting.mode {
             Mode::Manual { .. } => None,
+            Mode::Scheduled if ready.event.is_test() => None,
             Mode::Scheduled => settings.schedule.next_attempt(
                 waiting.after_attempt().scheduled as usize
                     + usize::from(mutated!("the schedule skips an attempt")),

@@ -94,8 +94,7 @@ fn read_filter(query: &mut Query) -> (DeliveryFilter, Option<String>) {
         "must be one of 1xx, 2xx, 3xx, 4xx, 5xx and none",
         status_class,
     );
-    filter.after = query.time("after");
-    filter.before = query.time("before");
+    (filter.after, filter.before) = query.after_and_before();
     (filter, query.text("event_id"))
 }
 

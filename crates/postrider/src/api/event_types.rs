@@ -350,6 +350,7 @@ fn refusal(error: &EventTypeError) -> ApiError {
             let pointer = format!("/schema{}", fault.pointer);
             ApiError::at(Code::Validation, pointer, fault.message.clone())
         }
+        EventTypeError::Example(_) => ApiError::at(Code::Validation, "/example", error.to_string()),
         EventTypeError::Store(error) => ApiError::store(error),
     }
 }

@@ -86,7 +86,7 @@ pub(super) async fn list(
     Reader(tenant): Reader,
     mut query: Query,
 ) -> Answer {
-    let (after, before) = (query.time("after"), query.time("before"));
+    let (after, before) = query.after_and_before();
     let types = delivery_list::pattern(&mut query, "type");
     let id_prefix = query.text("id_prefix").unwrap_or_default();
     let told = format!("{after:?} {before:?} {types:?} {id_prefix}");

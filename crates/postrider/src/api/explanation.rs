@@ -73,6 +73,10 @@ impl Explanation {
             live.filter(|live| live.webhook.updated_at <= considered_at)
         };
         let matched = matching.matched.iter().take(MATCHED_NAMED_MAX).map(|&webhook| {
+            if event.is_test() {
+                let text = "it was sent to it as a test".to_owned();
+                return considered(webhook, Outcome::Matched, text);
+            }
             let live = engine.any_webhook(event.tenant, webhook);
             let pattern =
                 live.and_then(|live| live.webhook.patterns.matching(&event.event_type).cloned());
@@ -106,7 +110,11 @@ impl Explanation {
             filter_failed: counts.filter_failed,
         };
         Self {
-            summary: summary(&event.event_type, matching.matched.len(), counts),
+            summary: if event.is_test() {
+                format!("1 webhook gets {}, as a test.", event.event_type)
+            } else {
+                summary(&event.event_type, matching.matched.len(), counts)
+            },
             matched: matching.matched.len(),
             matched_webhooks: matched.collect(),
             unmatched_webhooks,

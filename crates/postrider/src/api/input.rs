@@ -112,7 +112,7 @@ pub struct WebhookChange {
     /// current one signs too for a while.
     #[schema(required = false)]
     pub signing_key: Option<SigningKeyView>,
-    /// Replaces all headers.
+    /// Replaces all headers. One whose value is `***`, as it is shown, keeps the value that it has.
     #[schema(required = false)]
     pub headers: Option<BTreeMap<String, String>>,
     #[schema(required = false, minimum = 1000, maximum = 30000)]

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use axum::extract::State;
 use axum::response::IntoResponse;
 use http::{HeaderValue, StatusCode, header};
-use postrider_core::id::{ApiKeyKey, Key, TenantKey};
+use postrider_core::id::{ApiKeyKey, Key, TenantKey, UnixMs};
 use postrider_signature::timestamp;
 use postrider_store::{ApiKey, Scope};
 use serde::Serialize;
@@ -60,7 +60,7 @@ pub struct KeyView {
     request_body(content = KeyInput, content_type = "application/json"),
     responses((status = 201, description = "Made; the key is shown, once", body = KeyView)))]
 pub(super) async fn create(State(state): State<ServerState>, _: Admin, body: JsonText) -> Answer {
-    let new = read(body.as_str())?;
+    let new = read(body.as_str(), state.engine.now())?;
     let tenant = match (new.scope, new.tenant) {
         (Scope::Admin, None) => None,
         (Scope::Admin, Some(_)) => {
@@ -137,7 +137,7 @@ struct NewKey {
     expires_at: Option<i64>,
 }
 
-fn read(text: &str) -> Result<NewKey, ApiError> {
+fn read(text: &str, now: UnixMs) -> Result<NewKey, ApiError> {
     let mut fields = Fields::of(text)?;
     let scope = fields.required_text("scope").and_then(|text| {
         let scope = match &*text {
@@ -162,6 +162,9 @@ fn read(text: &str) -> Result<NewKey, ApiError> {
         let parsed = timestamp::parse(&text);
         parsed.map_err(|error| fields.fault("expires_at", error.to_string())).ok()
     });
+    if expires_at.is_some_and(|at| at <= now) {
+        fields.fault("expires_at", "expires_at must be in the future");
+    }
     fields.finish()?;
     Ok(NewKey {
         scope: scope.ok_or_else(|| ApiError::new(Code::Validation, "scope is required"))?,

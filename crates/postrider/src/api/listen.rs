@@ -15,6 +15,7 @@ use bytes::Bytes;
 use futures_util::stream;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use postrider_core::id::{Key, WebhookKey};
+use postrider_core::webhook::DisabledReason;
 use serde::Serialize;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
 use utoipa::ToSchema;
@@ -55,12 +56,27 @@ pub enum ListenLine {
     },
     /// Nothing has happened for a while.
     Ping,
+    /// The last line, where the webhook was disabled: no attempt comes any more, and it is deleted.
+    Closed { reason: ClosedReason },
+}
+
+/// Why a listener's webhook was disabled.
+#[derive(Clone, Copy, Debug, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ClosedReason {
+    /// An attempt was answered with 410.
+    Gone,
+    /// It failed for too long.
+    Failing,
+    /// Somebody disabled it.
+    Requested,
 }
 
 /// Listen for deliveries.
 ///
 /// Registers a webhook whose attempts come as lines of this answer, and lasts as long as the
-/// connection: the webhook is deleted when it ends. Nothing is forwarded to a URL.
+/// connection: the webhook is deleted when it ends. It ends by itself, with a line that says why,
+/// when the webhook is disabled. Nothing is forwarded to a URL.
 #[utoipa::path(post, path = "/v1/listen", tag = "listen",
     request_body(content = ListenInput, content_type = "application/json"),
     responses(
@@ -112,13 +128,15 @@ struct Lines {
     first: Option<Bytes>,
     listening: Listening,
     pings: Interval,
+    /// The last line was said.
+    is_closed: bool,
 }
 
 impl Lines {
     fn new(first: Bytes, listening: Listening) -> Self {
         let mut pings = interval_at(Instant::now() + PING_EVERY, PING_EVERY);
         pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        Self { first: Some(first), listening, pings }
+        Self { first: Some(first), listening, pings, is_closed: false }
     }
 
     fn into_body(self) -> Body {
@@ -133,10 +151,26 @@ impl Lines {
             return Some(first);
         }
         let next = tokio::select! {
-            attempt = self.listening.next() => ListenLine::new(&attempt?),
+            attempt = self.listening.next() => match attempt {
+                Some(attempt) => ListenLine::new(&attempt),
+                None => self.closing()?,
+            },
             _ = self.pings.tick() => ListenLine::Ping,
         };
         line(&next).ok()
+    }
+
+    /// What is said last, once.
+    fn closing(&mut self) -> Option<ListenLine> {
+        if std::mem::replace(&mut self.is_closed, true) {
+            return None;
+        }
+        let reason = match self.listening.disabled_reason()? {
+            DisabledReason::Gone => ClosedReason::Gone,
+            DisabledReason::Failing => ClosedReason::Failing,
+            DisabledReason::Requested => ClosedReason::Requested,
+        };
+        Some(ListenLine::Closed { reason })
     }
 }
 

@@ -136,6 +136,9 @@ pub(super) fn of_deliveries(text: &str) -> Result<Wanted, ApiError> {
     let class = parsed(&mut fields, "status_class", class, status_class);
     let since = time(&mut fields, "after");
     let until = time(&mut fields, "before");
+    if since.zip(until).is_some_and(|(since, until)| since > until) {
+        fields.fault("before", "before must not be earlier than after");
+    }
     let is_dry_run = fields.flag("dry_run").value().unwrap_or_default();
     fields.finish()?;
     let request = ReplayRequest { webhook, since, until, types, states, missed, status: class };

@@ -14,7 +14,6 @@ use super::{Answer, PathId};
 use crate::engine::{LiveWebhook, WantedState, WebhookPatch};
 use crate::http::auth::Manager;
 use crate::http::json::{self, OptionalJsonText};
-use crate::http::problem::ApiError;
 use crate::http::query::Query;
 use crate::http::state::ServerState;
 
@@ -44,7 +43,8 @@ pub struct RotationView {
 pub struct EnabledView {
     #[serde(flatten)]
     pub webhook: WebhookView,
-    /// What a replay would send of the time while it was disabled; null when it wasn't.
+    /// What a replay would send of the time while it was disabled; null when it wasn't, or when it
+    /// could not be counted.
     pub missed: Option<MissedView>,
 }
 
@@ -76,23 +76,22 @@ pub(super) async fn enable(
     let changed = state.engine.patch_webhook(tenant, before.webhook.key, patch).await;
     let live = changed.map_err(|error| refusal(&error))?;
     let missed = match before.webhook.disabled_at {
-        Some(since) => Some(missed(&state, &live, since).await?),
+        Some(since) => missed(&state, &live, since).await,
         None => None,
     };
     let webhook = WebhookView::new(&state.engine, &live);
     Ok(json::answer(StatusCode::OK, &EnabledView { webhook, missed }))
 }
 
-async fn missed(
-    state: &ServerState,
-    live: &LiveWebhook,
-    since: UnixMs,
-) -> Result<MissedView, ApiError> {
+/// The webhook is enabled whatever becomes of this.
+async fn missed(state: &ServerState, live: &LiveWebhook, since: UnixMs) -> Option<MissedView> {
     let until = state.engine.now();
     let counted = state.engine.count_missed(live, since, until).await;
-    let counted = counted.map_err(|error| ApiError::store(&error))?;
+    let webhook = live.webhook.key;
+    let log = |error| tracing::error!(%webhook, %error, "what it missed could not be counted");
+    let counted = counted.map_err(log).ok()?;
     let (events, is_more) = (counted.count, counted.is_more);
-    Ok(MissedView { since: time(since), until: time(until), events, is_more })
+    Some(MissedView { since: time(since), until: time(until), events, is_more })
 }
 
 /// Disable a webhook.

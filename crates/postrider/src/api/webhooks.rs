@@ -18,7 +18,9 @@ use super::input::{WantedStateInput, WebhookChange, WebhookInput};
 use super::webhook_input::{draft, patch};
 use super::wire::{Page, Paging, time};
 use super::{Answer, PathId, filters};
-use crate::engine::{Engine, HeaderError, HeaderErrorKind, LiveWebhook, SigningKey, WebhookError};
+use crate::engine::{
+    Engine, HIDDEN_VALUE, HeaderError, HeaderErrorKind, LiveWebhook, SigningKey, WebhookError,
+};
 use crate::http::auth::{Manager, Reader};
 use crate::http::cursor::List;
 use crate::http::fields::pointer;
@@ -26,9 +28,6 @@ use crate::http::json::{self, JsonText};
 use crate::http::problem::{ApiError, Code};
 use crate::http::query::Query;
 use crate::http::state::ServerState;
-
-/// What stands for the value of a header, which is not shown again.
-const HIDDEN: &str = "***";
 
 /// A registered receiver.
 #[derive(Debug, Serialize, ToSchema)]
@@ -263,7 +262,7 @@ impl WebhookView {
             }),
             description: webhook.description.clone(),
             metadata: webhook.metadata.clone(),
-            headers: live.header_names().map(|name| (name.to_owned(), HIDDEN)).collect(),
+            headers: live.header_names().map(|name| (name.to_owned(), HIDDEN_VALUE)).collect(),
             timeout_ms: webhook.timeout_ms,
             concurrency: webhook.concurrency,
             rate_limit: webhook.rate_per_s,
@@ -378,9 +377,9 @@ pub(super) fn internal(error: &impl std::error::Error) -> ApiError {
 fn header_refusal(error: &HeaderError) -> ApiError {
     let (code, place) = match error.kind {
         HeaderErrorKind::Reserved => (Code::ReservedHeader, pointer(&error.name)),
-        HeaderErrorKind::InvalidName | HeaderErrorKind::InvalidValue => {
-            (Code::InvalidHeader, pointer(&error.name))
-        }
+        HeaderErrorKind::InvalidName
+        | HeaderErrorKind::InvalidValue
+        | HeaderErrorKind::HiddenValue => (Code::InvalidHeader, pointer(&error.name)),
         HeaderErrorKind::TooMany => (Code::TooManyHeaders, String::new()),
     };
     ApiError::at(code, format!("/headers{place}"), error.kind.to_string())

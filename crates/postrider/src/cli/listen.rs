@@ -77,6 +77,10 @@ enum Line {
         webhook: Value,
     },
     Attempt(Attempt),
+    /// The webhook was disabled.
+    Closed {
+        reason: String,
+    },
     /// A ping, or what a newer server says.
     #[serde(other)]
     Other,
@@ -230,6 +234,7 @@ impl Session<'_> {
                 };
                 forwards.spawn(forward.run(attempt));
             }
+            (Line::Closed { reason }, _) => return Err(closed(&reason)),
             (Line::Attempt(_) | Line::Other, _) => {}
         }
         Ok(())
@@ -260,6 +265,17 @@ impl Session<'_> {
             Ok(_) => eprintln!("{id} is removed"),
         }
     }
+}
+
+/// The server has ended it, and would again.
+fn closed(reason: &str) -> Failure {
+    let why = match reason {
+        "gone" => "the local receiver answered 410, which says that it is gone".to_owned(),
+        "failing" => "the local receiver failed for too long".to_owned(),
+        "requested" => "somebody disabled its webhook".to_owned(),
+        other => printable(other),
+    };
+    Failure::other(format!("the server ended listening: {why}"))
 }
 
 /// One attempt on its way to the local receiver and back.

@@ -7,6 +7,9 @@ use postrider_signature::SigningProfile;
 const HEADERS_MAX: usize = 64;
 const HEADERS_BYTES_MAX: usize = 8 << 10;
 
+/// What stands for a header's value where it is not shown.
+pub const HIDDEN_VALUE: &str = "***";
+
 /// Never to be set: what carries the connection, the body or the signature. Names that end in
 /// `-` stand for all that begin so.
 const RESERVED: &[&str] = &[
@@ -50,10 +53,30 @@ pub enum HeaderErrorKind {
     InvalidName,
     #[error("a header's value is printable ASCII without spaces at its ends")]
     InvalidValue,
+    #[error("`{HIDDEN_VALUE}` only stands for a value that is there already; give a value")]
+    HiddenValue,
     #[error(
         "a webhook has at most {HEADERS_MAX} headers of {HEADERS_BYTES_MAX} bytes in all, each name once"
     )]
     TooMany,
+}
+
+/// Puts the values that are there in place of what stood for them.
+pub(super) fn reveal(
+    headers: Vec<(String, String)>,
+    present: &[(HeaderName, HeaderValue)],
+) -> Result<Vec<(String, String)>, HeaderError> {
+    let reveal = |(name, value): (String, String)| {
+        if value != HIDDEN_VALUE {
+            return Ok((name, value));
+        }
+        let known = present.iter().find(|(known, _)| name.eq_ignore_ascii_case(known.as_str()));
+        match known.and_then(|(_, value)| value.to_str().ok()) {
+            Some(value) => Ok((name, value.to_owned())),
+            None => Err(HeaderError { name, kind: HeaderErrorKind::HiddenValue }),
+        }
+    };
+    headers.into_iter().map(reveal).collect()
 }
 
 /// Checks headers; gives them back with their names in lower case.

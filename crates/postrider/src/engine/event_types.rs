@@ -64,6 +64,8 @@ pub enum EventTypeError {
     Quota(usize),
     #[error(transparent)]
     Schema(#[from] SchemaFault),
+    #[error("the example is not what the schema asks for, and validation is `reject`: {0}")]
+    Example(SchemaFault),
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -222,21 +224,21 @@ impl Engine {
                 return Err(EventTypeError::Taken);
             }
             let now = engine.now();
-            engine
-                .store_event_type(CatalogueEntry {
-                    tenant,
-                    name: draft.name,
-                    version: 1,
-                    description: draft.description,
-                    schema: draft.schema,
-                    example: draft.example,
-                    validation: draft.validation,
-                    large_integers: draft.large_integers,
-                    archived_at: None,
-                    created_at: now,
-                    updated_at: now,
-                })
-                .await
+            let entry = CatalogueEntry {
+                tenant,
+                name: draft.name,
+                version: 1,
+                description: draft.description,
+                schema: draft.schema,
+                example: draft.example,
+                validation: draft.validation,
+                large_integers: draft.large_integers,
+                archived_at: None,
+                created_at: now,
+                updated_at: now,
+            };
+            check_example(&entry)?;
+            engine.store_event_type(entry).await
         };
         self.to_the_end(created).await
     }
@@ -252,7 +254,12 @@ impl Engine {
         let changed = async move {
             let _changing = engine.inner.changing.lock().await;
             let before = engine.event_type(tenant, &name).ok_or(EventTypeError::NotFound)?;
+            let concerns_example =
+                patch.schema.is_some() || patch.example.is_some() || patch.validation.is_some();
             let entry = changed(tenant, &before, patch, engine.now());
+            if concerns_example {
+                check_example(&entry)?;
+            }
             engine.store_event_type(entry).await
         };
         self.to_the_end(changed).await
@@ -270,6 +277,21 @@ impl Engine {
         entry.schema.as_deref().map(Schema::compile).transpose()?;
         self.store().put_event_type(entry.clone()).await?;
         Ok(catalogues.put(entry))
+    }
+}
+
+/// Refuses an example that could not be published.
+fn check_example(entry: &CatalogueEntry) -> Result<(), EventTypeError> {
+    let Some(example) = entry.example.as_deref() else { return Ok(()) };
+    if entry.validation != Validation::Reject {
+        return Ok(());
+    }
+    // one that is no schema is refused as such, not by what it says of the example
+    entry.schema.as_deref().map(Schema::compile).transpose()?;
+    let known = KnownType::of(entry.name.clone(), Some(entry.clone()));
+    match known.check(example.as_bytes()).into_iter().next() {
+        Some(fault) => Err(EventTypeError::Example(fault)),
+        None => Ok(()),
     }
 }
 

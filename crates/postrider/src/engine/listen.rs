@@ -13,7 +13,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use postrider_core::delivery::{AttemptResult, ErrorClass, Timing};
 use postrider_core::id::{DeliveryKey, TenantKey, WebhookKey};
 use postrider_core::limits::LANE_CONCURRENCY_MAX;
-use postrider_core::webhook::{Webhook, WebhookKind};
+use postrider_core::webhook::{DisabledReason, Webhook, WebhookKind, WebhookState};
 use postrider_store::StoreError;
 use tokio::sync::{mpsc, oneshot};
 
@@ -89,7 +89,8 @@ pub struct Listening {
 }
 
 impl Listening {
-    /// The next attempt. `None` once the webhook was deleted or the server stops. Cancel-safe.
+    /// The next attempt. `None` once the webhook was disabled or deleted or the server stops.
+    /// Cancel-safe.
     pub async fn next(&mut self) -> Option<ListenedAttempt> {
         loop {
             let attempt = self.attempts.recv().await?;
@@ -97,6 +98,14 @@ impl Listening {
             if self.engine.inner.listeners.is_waiting(self.key, attempt.number) {
                 return Some(attempt);
             }
+        }
+    }
+
+    /// Why there is no next attempt, when that is because the webhook was disabled.
+    pub fn disabled_reason(&self) -> Option<DisabledReason> {
+        match self.engine.inner.registry.get(self.key)?.webhook.state {
+            WebhookState::Disabled(reason) => Some(reason),
+            WebhookState::Enabled | WebhookState::Deleted => None,
         }
     }
 }
@@ -244,7 +253,7 @@ impl Listeners {
         tables.ending += 1;
     }
 
-    /// Ends what a listener gets: its webhook was deleted.
+    /// Ends what a listener gets: its webhook was disabled or deleted.
     pub(super) fn forget(&self, webhook: WebhookKey) {
         lock(&self.tables).open.remove(&webhook);
     }

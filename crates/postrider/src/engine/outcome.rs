@@ -46,7 +46,7 @@ impl Engine {
     }
 
     /// What an attempt says about its webhook; returns the health that is to be kept. Nothing more
-    /// is said about a deleted one.
+    /// is said about a deleted one, and an attempt of a test event says nothing.
     fn judge(
         &self,
         ended: &EndedAttempt<'_>,
@@ -55,7 +55,7 @@ impl Engine {
     ) -> Option<Health> {
         let live = self.inner.registry.get(ended.delivery.webhook)?;
         let webhook = &live.webhook;
-        if webhook.state == WebhookState::Deleted {
+        if webhook.state == WebhookState::Deleted || ended.event.is_test() {
             return None;
         }
         let is_reportable = !ended.event.event_type.is_reserved();

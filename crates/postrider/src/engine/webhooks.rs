@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use http::{HeaderName, HeaderValue};
 use postrider_core::delivery::CancelReason;
 use postrider_core::dispatcher::Input;
 use postrider_core::event_type::Patterns;
@@ -18,7 +19,7 @@ use postrider_signature::SecretError;
 use postrider_signature::seal::SealError;
 use postrider_store::StoreError;
 
-use super::custom_headers::{self, HeaderError};
+use super::custom_headers::{self, HIDDEN_VALUE, HeaderError};
 use super::listen::LISTENER_URL;
 use super::live::{LiveWebhook, UnsealError, seal_text};
 use super::secrets::{self, SigningKey};
@@ -177,7 +178,7 @@ impl Engine {
             profile: profile.name().to_owned(),
             description: draft.description,
             metadata: draft.metadata,
-            headers: self.sealed_headers(key, draft.headers, &profile)?,
+            headers: self.sealed_headers(key, draft.headers, &[], &profile)?,
             timeout_ms: draft.timeout_ms,
             concurrency: draft.concurrency,
             rate_per_s: draft.rate_per_s,
@@ -275,7 +276,10 @@ impl Engine {
             webhook.url = self.accepted_url(url)?;
         }
         match patch.headers {
-            Some(headers) => webhook.headers = self.sealed_headers(key, headers, &profile)?,
+            Some(headers) => {
+                let present = self.present_headers(before, &headers)?;
+                webhook.headers = self.sealed_headers(key, headers, present, &profile)?;
+            }
             // Another profile may sign with a header that was free before.
             None => custom_headers::check_names(before.header_names(), &profile.signing)
                 .map_err(WebhookError::Header)?,
@@ -368,7 +372,7 @@ impl Engine {
         let before = self.state_of(webhook.key);
         let live = Arc::new(LiveWebhook::new(webhook, profile, &self.inner.parts.policy));
         self.inner.registry.put(live.clone());
-        if live.webhook.state == WebhookState::Deleted {
+        if live.webhook.state != WebhookState::Enabled {
             self.inner.listeners.forget(live.webhook.key);
         }
         self.tell(shell::configured(&live));
@@ -397,14 +401,28 @@ impl Engine {
         })
     }
 
+    /// The headers of a webhook, opened only where some of those wanted are to stay as they are.
+    fn present_headers<'a>(
+        &self,
+        before: &'a LiveWebhook,
+        wanted: &[(String, String)],
+    ) -> Result<&'a [(HeaderName, HeaderValue)], UnsealError> {
+        if wanted.iter().all(|(_, value)| value != HIDDEN_VALUE) {
+            return Ok(&[]);
+        }
+        Ok(&before.material(&self.inner.parts.sealing)?.headers)
+    }
+
     fn sealed_headers(
         &self,
         key: WebhookKey,
         headers: Vec<(String, String)>,
+        present: &[(HeaderName, HeaderValue)],
         profile: &Profile,
     ) -> Result<Vec<(String, Vec<u8>)>, WebhookError> {
-        let checked =
-            custom_headers::check(headers, &profile.signing).map_err(WebhookError::Header)?;
+        let checked = custom_headers::reveal(headers, present)
+            .and_then(|headers| custom_headers::check(headers, &profile.signing))
+            .map_err(WebhookError::Header)?;
         let sealed = checked
             .into_iter()
             .map(|(name, value)| Ok((name, seal_text(&self.inner.parts.sealing, key, &value)?)));

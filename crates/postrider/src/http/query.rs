@@ -76,6 +76,15 @@ impl Query {
         }
     }
 
+    /// The times `after` and `before`, of which the second is not earlier than the first.
+    pub fn after_and_before(&mut self) -> (Option<UnixMs>, Option<UnixMs>) {
+        let (after, before) = (self.time("after"), self.time("before"));
+        if after.zip(before).is_some_and(|(after, before)| after > before) {
+            self.fault("before", "before must not be earlier than after");
+        }
+        (after, before)
+    }
+
     /// A value that `parse` understands; of any other the fault says `message`.
     pub fn parsed<T>(
         &mut self,

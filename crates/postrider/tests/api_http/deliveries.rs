@@ -222,6 +222,21 @@ async fn a_pending_delivery_is_cancelled_once() {
 }
 
 #[tokio::test]
+async fn a_test_event_gets_one_attempt_that_says_nothing_of_its_webhook() {
+    let server = Server::start().await;
+    let every = create(&server, r#"{"url":"https://example.com","events":["*"]}"#).await;
+    let path = format!("/v1/webhooks/{}", id(&every));
+    let sent = server.call("POST", &format!("{path}/test"), "").await.json();
+    let delivery = format!("/v1/deliveries/{}", sent["delivery_id"].as_str().unwrap());
+    let failed = until(&server, &delivery, |delivery| delivery["attempts"] == 1).await;
+    assert_eq!((&failed["state"], &failed["next_attempt_at"]), (&json!("failed"), &Value::Null));
+    let health = server.call("GET", &format!("{path}/health"), "").await.json();
+    assert_eq!(health["failures_in_a_row"], 0);
+    let events = server.call("GET", "/v1/events", "").await.json();
+    assert_eq!(events["data"].as_array().unwrap().len(), 1, "nothing is told of it: {events}");
+}
+
+#[tokio::test]
 async fn a_test_event_goes_to_one_webhook_whatever_it_wants() {
     let server = Server::start().await;
     let other = r#"{"url":"https://example.com/b","events":["deployment.*"]}"#;
@@ -238,6 +253,10 @@ async fn a_test_event_goes_to_one_webhook_whatever_it_wants() {
     let shown = server.call("GET", &format!("/v1/events/{event}"), "").await.json();
     assert_eq!(shown["is_test"], true);
     assert_eq!(shown["deliveries"]["data"][0]["id"], sent["delivery_id"]);
+    let explanation = &shown["explanation"];
+    assert_eq!(explanation["summary"], "1 webhook gets deployment.started, as a test.");
+    let text = &explanation["matched_webhooks"][0]["text"];
+    assert_eq!(text, "it was sent to it as a test");
 
     let own = r#"{"type":"not.wanted","data":{"a":1.50}}"#;
     let sent = server.call("POST", &path, own).await.json();

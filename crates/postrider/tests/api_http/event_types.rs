@@ -105,7 +105,15 @@ async fn everything_wrong_with_an_event_type_is_told_with_its_place() {
         "validation",
         &["/schema/$ref"],
     );
+    let bad = r#"{"name":"a.b","schema":{"type":"object"},"example":1,"validation":"reject"}"#;
+    let reply = server.call("POST", "/v1/event-types", bad).await;
+    refused(&reply, 422, "validation", &["/example"]);
     let path = "/v1/event-types/code.generated";
+    let bad = r#"{"schema":{"type":"object"},"example":1,"validation":"reject"}"#;
+    refused(&server.call("PATCH", path, bad).await, 422, "validation", &["/example"]);
+    change(&server, "code.generated", &bad.replace("reject", "warn")).await;
+    let reply = server.call("PATCH", path, r#"{"validation":"reject"}"#).await;
+    refused(&reply, 422, "validation", &["/example"]);
     let bad = r#"{"schema":{"type":7}}"#;
     refused(&server.call("PATCH", path, bad).await, 422, "validation", &["/schema/type"]);
     let reply = server.call("PATCH", path, r#"{"name":"new"}"#).await;

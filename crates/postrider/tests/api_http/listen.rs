@@ -203,6 +203,26 @@ async fn a_stream_ends_when_its_webhook_is_deleted() {
 }
 
 #[tokio::test]
+async fn a_stream_ends_and_says_why_when_its_webhook_is_disabled() {
+    let server = Server::start().await;
+    let mut listener = Listener::start(&server).await;
+    let disabled = server.call("POST", &format!("{}/disable", listener.path), "").await;
+    assert_eq!(disabled.status, 200);
+    assert_eq!(listener.line().await, json!({"kind": "closed", "reason": "requested"}));
+    assert_eq!(line(&mut listener.connection).await, None);
+    until_gone(&server, &listener.path).await;
+
+    let mut listener = Listener::start(&server).await;
+    publish(&server).await;
+    let attempt = listener.line().await;
+    let gone = json!({"attempt_id": attempt["attempt_id"], "status": 410});
+    assert_eq!(listener.answer(&server, &gone).await, 204);
+    assert_eq!(listener.line().await, json!({"kind": "closed", "reason": "gone"}));
+    assert_eq!(line(&mut listener.connection).await, None);
+    until_gone(&server, &listener.path).await;
+}
+
+#[tokio::test]
 async fn a_stopping_server_lets_its_listeners_go() {
     let mut server = Server::start().await;
     let mut listener = Listener::start(&server).await;
@@ -264,4 +284,28 @@ async fn an_answer_that_is_wrong_is_refused_with_its_places() {
     let foreign = server.call_with("POST", &path, &other, good.as_bytes()).await;
     assert_eq!(foreign.code(), "not_found");
     assert_eq!(server.call("POST", &path, &good).await.status, 204, "it still waits");
+}
+
+#[tokio::test]
+async fn a_header_that_is_sent_back_as_it_is_shown_keeps_its_value() {
+    let server = Server::start().await;
+    let mut listener = Listener::start(&server).await;
+    let patch = async |headers: &str| {
+        server.call("PATCH", &listener.path, &format!(r#"{{"headers":{headers}}}"#)).await
+    };
+    assert_eq!(patch(r#"{"X-Key":"hidden","x-old":"a"}"#).await.status, 200);
+    assert_eq!(patch(r#"{"X-KEY":"***","x-new":"b"}"#).await.status, 200);
+    let unknown = patch(r#"{"x-key":"***","X-Old":"***"}"#).await;
+    assert_eq!((unknown.status, unknown.code().as_str()), (422, "invalid_header"));
+    assert_eq!(unknown.pointers(), ["/headers/X-Old"]);
+    let body = r#"{"url":"https://a.example","events":["*"],"headers":{"x-key":"***"}}"#;
+    let made = server.call("POST", "/v1/webhooks", body).await;
+    assert_eq!((made.status, made.pointers()), (422, vec!["/headers/x-key".to_owned()]));
+
+    publish(&server).await;
+    let attempt = listener.line().await;
+    let headers = attempt["headers"].as_array().unwrap();
+    assert!(headers.contains(&json!(["x-key", "hidden"])), "{attempt}");
+    assert!(headers.contains(&json!(["x-new", "b"])), "{attempt}");
+    assert!(!headers.iter().any(|header| header[0] == "x-old"), "{attempt}");
 }

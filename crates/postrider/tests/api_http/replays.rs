@@ -155,6 +155,22 @@ async fn only_so_many_replays_of_a_tenant_run_at_once() {
 }
 
 #[tokio::test]
+async fn no_more_replays_run_when_they_are_asked_for_at_once() {
+    let server = Server::start().await;
+    let hook =
+        r#"{"url":"https://example.com/a","events":["*"],"retry_schedule":[0],"rate_limit":1}"#;
+    let webhook = id(&create(&server, hook).await);
+    for n in 0..4 {
+        publish(&server, &format!(r#"{{"type":"a.b","data":{n}}}"#)).await;
+    }
+    let replay = format!("/v1/webhooks/{webhook}/replay");
+    let asked = (0..24).map(|_| server.call("POST", &replay, ALL));
+    let replies = futures_util::future::join_all(asked).await;
+    let started = replies.iter().filter(|reply| reply.status == 202).count();
+    assert_eq!(started, 8, "{replies:?}");
+}
+
+#[tokio::test]
 async fn everything_wrong_with_a_replay_is_told_at_once() {
     let server = Server::start().await;
     let webhook = id(&create(&server, HOOK).await);
@@ -172,7 +188,28 @@ async fn everything_wrong_with_a_replay_is_told_at_once() {
     let reply = server.call("POST", "/v1/deliveries/retry", body).await;
     let pointers = ["/webhook_id", "/event_type", "/states/0", "/status_class"];
     refused(&reply, 422, "validation", &pointers);
+    let backwards = r#"{"after":"2020-01-02T00:00:00Z","before":"2020-01-01T00:00:00Z"}"#;
+    let reply = server.call("POST", "/v1/deliveries/retry", backwards).await;
+    refused(&reply, 422, "validation", &["/before"]);
     let unknown = r#"{"webhook_id":"wh_0000000000001"}"#;
     refused(&server.call("POST", "/v1/deliveries/retry", unknown).await, 404, "not_found", &[]);
     refused(&server.call("GET", "/v1/replays?webhook_id=x", "").await, 422, "validation", &[]);
+}
+
+#[tokio::test]
+async fn test_events_are_not_sent_again() {
+    let server = Server::start().await;
+    let webhook = id(&create(&server, FAILING).await);
+    let path = format!("/v1/webhooks/{webhook}");
+    let sent = server.call("POST", &format!("{path}/test"), "").await.json();
+    let delivery = format!("/v1/deliveries/{}", sent["delivery_id"].as_str().unwrap());
+    until(&server, &delivery, |delivery| delivery["state"] == "failed").await;
+    for (route, body) in [
+        ("/v1/deliveries/retry", r#"{"dry_run":true}"#),
+        (&format!("{path}/replay"), r#"{"since":"2020-01-01T00:00:00Z","dry_run":true}"#),
+    ] {
+        assert_eq!(server.call("POST", route, body).await.json()["count"], 0, "{route}");
+    }
+    let started = server.call("POST", "/v1/deliveries/retry", "{}").await.json();
+    assert_eq!(done(&server, &started).await["replayed"], 0);
 }

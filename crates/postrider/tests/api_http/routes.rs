@@ -1,5 +1,6 @@
 //! Each route: what it answers when all is well, and when something in the request is not.
 
+use postrider_store::Scope;
 use serde_json::{Value, json};
 
 use crate::support::{ADMIN_KEY, Reply, Server, bearer};
@@ -169,6 +170,11 @@ async fn events_are_listed_by_the_time_they_were_accepted() {
     assert_eq!(count("before=2020-01-01T00:00:00Z").await, 0);
     assert_eq!(count("after=9999-01-01T00:00:00Z").await, 0);
     assert_eq!(count("before=9999-01-01T00:00:00%2B01:00").await, 1);
+    let backwards = "after=2020-01-02T00:00:00Z&before=2020-01-01T00:00:00Z";
+    for list in ["events", "deliveries"] {
+        let reply = server.call("GET", &format!("/v1/{list}?{backwards}"), "").await;
+        refused(&reply, 422, "validation", &[]);
+    }
 }
 
 #[tokio::test]
@@ -338,8 +344,11 @@ async fn tenants_and_keys_are_made_listed_and_revoked() {
     assert!(!String::from_utf8_lossy(&listed.body).contains(made["key"].as_str().unwrap()));
     assert_eq!(listed.json()["data"][0]["tenant"], "acme");
     let past = r#"{"scope":"read","expires_at":"2001-01-01T00:00:00Z"}"#;
-    let past = server.call("POST", "/v1/keys", past).await.json();
-    let expired = bearer(past["key"].as_str().unwrap());
+    let past = server.call("POST", "/v1/keys", past).await;
+    refused(&past, 422, "validation", &["/expires_at"]);
+    let tenant = server.engine.tenant("acme").map(|tenant| tenant.key);
+    let (_, past) = server.engine.create_api_key(tenant, Scope::Read, None, Some(1)).await.unwrap();
+    let expired = bearer(&past);
     assert_eq!(server.call_with("GET", "/v1/events", &expired, b"").await.status, 401);
     let nobody = server.call("POST", "/v1/keys", r#"{"scope":"read","tenant":"nobody"}"#).await;
     refused(&nobody, 404, "tenant_not_found", &["/tenant"]);

@@ -227,6 +227,17 @@ fn it_connects_again_when_the_server_was_gone() {
 }
 
 #[test]
+fn it_says_why_the_server_ended_it() {
+    let (server, receiver) = (TestServer::start(), Receiver::start());
+    let program = Program::of(&server);
+    let listener = Listener::start(&program, &receiver.url(), &[]);
+    listener.ready();
+    receiver.script([Answer::Status(410)]);
+    server.publish("code.generated", "{}");
+    listener.said("the server ended listening: the local receiver answered 410");
+}
+
+#[test]
 fn what_cannot_work_ends_at_once() {
     let server = TestServer::start();
     let program = Program::of(&server);
