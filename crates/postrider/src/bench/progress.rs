@@ -23,7 +23,7 @@ pub(super) fn watch<T>(
         return work();
     }
     if let Ok(style) =
-        ProgressStyle::with_template("{msg}: {bar:30} {pos}/{len} delivered, {per_sec}")
+        ProgressStyle::with_template("{msg}: {bar:30} {pos}/{len} delivered, {eta} left")
     {
         bar.set_style(style);
     }
