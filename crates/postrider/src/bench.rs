@@ -4,44 +4,70 @@
 //! so that its CPU time is its own. Absolute figures say little on a shared machine; the ratio to
 //! the forwarder, measured in the same run on the same load, says more.
 
+mod curve;
+mod event;
+mod figures;
 mod forward;
+mod latency;
+mod ledger;
 mod load;
+mod measure;
 mod process;
+mod progress;
 mod receiver;
+mod report;
+mod webhooks;
 
+use std::fs;
 use std::net::SocketAddr;
-use std::time::{Duration, Instant};
+use std::path::PathBuf;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, ensure};
 use clap::Args;
-use serde::Serialize;
 
-use self::load::Load;
-use self::process::{Child, Kind};
-use self::receiver::Receiver;
+use self::figures::{Comparison, Figures, Findings, Settings};
+use self::measure::Plan;
+use self::process::Kind;
+use self::webhooks::Webhooks;
 
 /// Requests to the receiver at once, over all webhooks: what keeps both sides busy without
 /// letting the latency run away.
 const CONCURRENCY: usize = 128;
-/// Deliveries that must have arrived before the clock of a phase may stop, at the most this late.
-const ARRIVAL_TIMEOUT: Duration = Duration::from_mins(1);
+/// Events of a measurement flat out, and seconds of one at a rate, unless told otherwise.
+const EVENTS: usize = 50_000;
+const RATE_S: usize = 10;
+/// Events before the measurement begins, and never fewer than there are connections.
+const WARM_UP_MAX: usize = 2_000;
 
 #[derive(Args, Debug)]
 pub struct BenchArgs {
     /// Publisher connections; several values, separated by commas, are measured in turn
     #[arg(long, value_delimiter = ',', default_values_t = [16, 100])]
     connections: Vec<usize>,
-    /// Events published for each measurement
-    #[arg(long, default_value_t = 50_000)]
-    events: usize,
+    /// Events published per second; flat out without it
+    #[arg(long, value_name = "PER_S", value_parser = clap::value_parser!(u32).range(1..))]
+    rate: Option<u32>,
+    /// Events published for each measurement [default: 50000, with --rate those of 10 seconds]
+    #[arg(long)]
+    events: Option<usize>,
     /// Webhooks that each event goes to
     #[arg(long, default_value_t = 1)]
     fan_out: usize,
-    /// Bytes of each event's data
+    /// Webhooks in all; events go to groups of the fan-out in turn [default: the fan-out, with
+    /// --failing or --hanging 20 times as many]
+    #[arg(long)]
+    webhooks: Option<usize>,
+    /// Share of the webhooks whose receiver answers 500, from 0 to 1
+    #[arg(long, value_name = "SHARE", default_value_t = 0.0, value_parser = share)]
+    failing: f64,
+    /// Share of the webhooks whose receiver takes requests and never answers, from 0 to 1
+    #[arg(long, value_name = "SHARE", default_value_t = 0.0, value_parser = share)]
+    hanging: f64,
+    /// Bytes of each event's data; it takes 31 to tell events apart
     #[arg(long, default_value_t = 1_024)]
     payload: usize,
     /// Measure a bare sign-and-forward process on the same load, and print the ratio
-    #[arg(long, value_enum)]
+    #[arg(long, value_enum, conflicts_with_all = ["failing", "hanging"])]
     compare: Option<Compare>,
     /// Rounds of each measurement; the median by CPU is shown
     #[arg(long, default_value_t = 5)]
@@ -49,6 +75,9 @@ pub struct BenchArgs {
     /// Print JSON
     #[arg(long)]
     json: bool,
+    /// Write a page with the latency curve to this file
+    #[arg(long, value_name = "FILE")]
+    report: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
@@ -66,69 +95,37 @@ pub struct ForwardArgs {
     fan_out: usize,
 }
 
-/// What one measurement found.
-#[derive(Clone, Debug, Serialize)]
-struct Figures {
-    process: &'static str,
-    connections: usize,
-    fan_out: usize,
-    /// CPU seconds of the whole process for 1,000 deliveries.
-    cpu_s_per_1000: f64,
-    accepted_per_s: f64,
-    delivered_per_s: f64,
-    peak_rss_mib: f64,
-    duplicates: u64,
-}
-
-/// The server against the forwarder: the median over the rounds, and for CPU the extremes.
-#[derive(Clone, Debug, Serialize)]
-struct Comparison {
-    connections: usize,
-    cpu: f64,
-    cpu_least: f64,
-    cpu_most: f64,
-    throughput: f64,
-}
-
-/// All that was found.
-#[derive(Debug, Default, Serialize)]
-struct Report {
-    figures: Vec<Figures>,
-    comparisons: Vec<Comparison>,
-}
-
-/// Runs the benchmark and prints what it found.
+/// Runs the benchmark, prints what it found, and fails when anything was lost.
 pub fn main(args: &BenchArgs) -> anyhow::Result<()> {
-    let mut all = Report::default();
+    let webhooks = Webhooks::parse(args)?;
+    let settings = settings(args, webhooks);
+    let mut all = Findings { settings, figures: Vec::new(), comparisons: Vec::new() };
     for &connections in &args.connections {
+        let connections = connections.max(1);
         // In turn, round by round, so that whatever else the machine does falls on both.
         let (mut server, mut forward) = (Vec::new(), Vec::new());
-        for _ in 0..args.rounds.max(1) {
-            server.push(measure(args, connections, Kind::Server)?);
+        for round in 1..=all.settings.rounds {
+            let measure = |kind| measure(&all.settings, webhooks, kind, connections, round);
+            server.push(measure(Kind::Server)?);
             if args.compare.is_some() {
-                forward.push(measure(args, connections, Kind::Forwarder)?);
+                forward.push(measure(Kind::Forwarder)?);
             }
         }
-        let compared = compare(connections, &server, &forward);
-        let server = median(server);
-        show(args, &server);
-        if let Some(compared) = compared {
-            let forward = median(forward);
-            show(args, &forward);
-            if !args.json {
-                say(&format!(
-                    "{connections:>4} connections: CPU per delivery {:.2} x the forwarder's ({:.2} to {:.2}), throughput {:.2} x",
-                    compared.cpu, compared.cpu_least, compared.cpu_most, compared.throughput,
-                ));
-            }
-            all.comparisons.push(compared);
-            all.figures.push(forward);
+        let compared = figures::compare(&server, &forward);
+        for rounds in [server, forward] {
+            all.figures.extend(figures::median(rounds).inspect(|figures| show(args, figures)));
         }
-        all.figures.push(server);
+        all.comparisons.extend(compared.inspect(|compared| show_comparison(args, compared)));
     }
     if args.json {
         say(&serde_json::to_string_pretty(&all).context("writing JSON")?);
     }
+    if let Some(file) = &args.report {
+        fs::write(file, report::html(&all))
+            .with_context(|| format!("writing the report to {}", file.display()))?;
+    }
+    let lost: u64 = all.figures.iter().map(|figures| figures.lost).sum();
+    ensure!(lost == 0, "{lost} deliveries never arrived");
     Ok(())
 }
 
@@ -137,83 +134,92 @@ pub fn forward(args: &ForwardArgs) -> anyhow::Result<()> {
     forward::main(args.to, args.fan_out)
 }
 
-/// Holds each round of the server against the forwarder's of the same round: what else the machine
-/// does changes from round to round, and falls on both. `None` without a forwarder.
-fn compare(connections: usize, server: &[Figures], forward: &[Figures]) -> Option<Comparison> {
-    let ratios = |of: fn(&Figures) -> f64| {
-        let rounds = server.iter().zip(forward);
-        let mut ratios: Vec<f64> =
-            rounds.map(|(server, forward)| of(server) / of(forward)).collect();
-        ratios.sort_by(f64::total_cmp);
-        ratios
-    };
-    let cpu = ratios(|figures| figures.cpu_s_per_1000);
-    let throughput = ratios(|figures| figures.delivered_per_s);
-    Some(Comparison {
-        connections,
-        cpu: *cpu.get(cpu.len() / 2)?,
-        cpu_least: *cpu.first()?,
-        cpu_most: *cpu.last()?,
-        throughput: *throughput.get(throughput.len() / 2)?,
-    })
-}
-
-/// The middle one by CPU; `rounds` holds at least one.
-fn median(mut rounds: Vec<Figures>) -> Figures {
-    rounds.sort_by(|a, b| a.cpu_s_per_1000.total_cmp(&b.cpu_s_per_1000));
-    rounds.swap_remove(rounds.len() / 2)
-}
-
-fn measure(args: &BenchArgs, connections: usize, kind: Kind) -> anyhow::Result<Figures> {
-    let receiver = Receiver::start()?;
-    let child = Child::start(kind, receiver.address(), args.fan_out)?;
-    let load = Load::new(child.address(), child.key(), args.payload);
-    // Connections are opened and caches filled before anything is counted.
-    let warm_up = (args.events / 20).clamp(connections, 2_000);
-    load.run(connections, warm_up)?;
-    receiver.wait_for(warm_up * args.fan_out, ARRIVAL_TIMEOUT)?;
-    receiver.reset();
-
-    let cpu_before = child.cpu()?;
-    let started = Instant::now();
-    load.run(connections, args.events)?;
-    let accepted = started.elapsed();
-    let expected = args.events * args.fan_out;
-    if let Err(error) = receiver.wait_for(expected, ARRIVAL_TIMEOUT) {
-        bail!("{error}; the process said: {}", child.last_words());
+fn settings(args: &BenchArgs, webhooks: Webhooks) -> Settings {
+    let of_rate = |rate| usize::try_from(rate).unwrap_or(usize::MAX).saturating_mul(RATE_S);
+    let events = args.events.unwrap_or_else(|| args.rate.map_or(EVENTS, of_rate)).max(1);
+    Settings {
+        events,
+        rate: args.rate,
+        fan_out: webhooks.fan_out,
+        webhooks: webhooks.count(),
+        failing: args.failing,
+        hanging: args.hanging,
+        payload_bytes: args.payload,
+        rounds: args.rounds.max(1),
+        cores: std::thread::available_parallelism().map_or(1, usize::from),
     }
-    let delivered = started.elapsed();
-    child.settle();
-    let cpu = child.cpu()?.saturating_sub(cpu_before);
-    let figures = Figures {
-        process: kind.name(),
+}
+
+fn measure(
+    settings: &Settings,
+    webhooks: Webhooks,
+    kind: Kind,
+    connections: usize,
+    round: usize,
+) -> anyhow::Result<Figures> {
+    let plan = Plan {
+        kind,
+        webhooks: if kind == Kind::Server { webhooks } else { webhooks.of_forwarder() },
         connections,
-        fan_out: args.fan_out,
-        cpu_s_per_1000: cpu.as_secs_f64() / to_f64(expected) * 1_000.0,
-        accepted_per_s: to_f64(args.events) / accepted.as_secs_f64(),
-        delivered_per_s: to_f64(expected) / delivered.as_secs_f64(),
-        peak_rss_mib: child.peak_rss_mib()?,
-        duplicates: receiver.count().saturating_sub(u64::try_from(expected)?),
+        events: settings.events,
+        warm_up: (settings.events / 20).min(WARM_UP_MAX).max(connections),
+        rate: settings.rate,
+        payload_bytes: settings.payload_bytes,
     };
-    child.stop()?;
-    Ok(figures)
+    let ledger = plan.ledger();
+    let of_rounds = settings.rounds;
+    let title = format!("{}, {connections} connections, round {round} of {of_rounds}", kind.name());
+    progress::watch(title, &ledger, plan.expected()?, || plan.run(&ledger))
 }
 
 fn show(args: &BenchArgs, figures: &Figures) {
     if args.json {
         return;
     }
+    let latency = figures.latency_ms;
     say(&format!(
-        "{:>4} connections, fan-out {}: {:<9} {:.4} CPU-s per 1,000 deliveries, {:>6.0} accepted/s, {:>6.0} delivered/s, {:>4.0} MiB, {} duplicates",
-        figures.connections,
-        figures.fan_out,
+        "{}, {} connections\n  \
+         {:.4} CPU-s per 1,000 deliveries, {:.0} MiB at most\n  \
+         {:.0} accepted/s, {:.0} delivered/s\n  \
+         latency p50 {:.1} ms, p90 {:.1} ms, p99 {:.1} ms, p99.9 {:.1} ms, at most {:.1} ms\n  \
+         {} deliveries, {} duplicates, {} lost",
         figures.process,
+        figures.connections,
         figures.cpu_s_per_1000,
+        figures.peak_rss_mib,
         figures.accepted_per_s,
         figures.delivered_per_s,
-        figures.peak_rss_mib,
+        latency.p50,
+        latency.p90,
+        latency.p99,
+        latency.p99_9,
+        latency.max,
+        figures.deliveries,
         figures.duplicates,
+        figures.lost,
     ));
+    if args.failing > 0.0 || args.hanging > 0.0 {
+        say(&format!("  {} attempts at failing and hanging receivers", figures.unhealthy_attempts));
+    }
+}
+
+fn show_comparison(args: &BenchArgs, compared: &Comparison) {
+    if args.json {
+        return;
+    }
+    say(&format!(
+        "{} connections: CPU per delivery {:.2} x the forwarder's ({:.2} to {:.2}), throughput {:.2} x",
+        compared.connections,
+        compared.cpu,
+        compared.cpu_least,
+        compared.cpu_most,
+        compared.throughput,
+    ));
+}
+
+fn share(text: &str) -> Result<f64, String> {
+    let share: f64 = text.parse().map_err(|_| "give a share such as 0.25".to_owned())?;
+    if (0.0..=1.0).contains(&share) { Ok(share) } else { Err("give a share from 0 to 1".into()) }
 }
 
 #[expect(clippy::print_stdout, reason = "the figures are what the command is for")]
@@ -221,7 +227,7 @@ fn say(line: &str) {
     println!("{line}");
 }
 
-#[expect(clippy::cast_precision_loss, reason = "counts of a benchmark are far below 2^52")]
-fn to_f64(count: usize) -> f64 {
-    count as f64
+#[expect(clippy::print_stderr, reason = "stdout may be JSON")]
+fn complain(line: &str) {
+    eprintln!("{line}");
 }

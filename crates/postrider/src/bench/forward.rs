@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::Context;
 use bytes::Bytes;
-use http::{Method, Request, Response, StatusCode};
+use http::{Method, Request, Response, StatusCode, Uri};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::client::conn::http1 as client;
@@ -24,7 +24,8 @@ use crate::clock::Clock;
 
 struct Forwarder {
     to: SocketAddr,
-    fan_out: usize,
+    /// One for each of the fan-out.
+    paths: Vec<Uri>,
     profile: SigningProfile,
     secret: Secret,
     idle: Mutex<Vec<client::SendRequest<Full<Bytes>>>>,
@@ -34,6 +35,8 @@ struct Forwarder {
 
 /// Forwards until the parent closes standard input.
 pub(super) fn main(to: SocketAddr, fan_out: usize) -> anyhow::Result<()> {
+    let paths = (0..fan_out).map(|webhook| Uri::try_from(format!("/{webhook}")));
+    let paths = paths.collect::<Result<_, _>>()?;
     let profile = SigningProfile::standard();
     let mut counter = 0u8;
     let secret = Secret::generate(&profile.secret_format, &mut |bytes: &mut [u8]| {
@@ -42,7 +45,7 @@ pub(super) fn main(to: SocketAddr, fan_out: usize) -> anyhow::Result<()> {
     });
     let forwarder = Arc::new(Forwarder {
         to,
-        fan_out,
+        paths,
         profile,
         secret,
         idle: Mutex::default(),
@@ -79,12 +82,12 @@ async fn take(
     let status = match request.into_body().collect().await {
         Ok(body) => {
             let body = body.to_bytes();
-            for _ in 0..forwarder.fan_out {
+            for webhook in 0..forwarder.paths.len() {
                 let Ok(permit) = forwarder.permits.clone().acquire_owned().await else { break };
                 let (forwarder, body) = (forwarder.clone(), body.clone());
                 tokio::spawn(async move {
                     // A failed forward shows as a missing arrival.
-                    let _ = forwarder.send(body).await;
+                    let _ = forwarder.send(webhook, body).await;
                     drop(permit);
                 });
             }
@@ -98,13 +101,13 @@ async fn take(
 }
 
 impl Forwarder {
-    async fn send(&self, body: Bytes) -> anyhow::Result<()> {
+    async fn send(&self, webhook: usize, body: Bytes) -> anyhow::Result<()> {
         let now_ms = self.clock.now();
         let content =
             Content { id: "evt_1", event_time_ms: now_ms, now_ms, body: &body, server_host: None };
         let mut request = Request::builder()
             .method(Method::POST)
-            .uri("/")
+            .uri(self.paths[webhook].clone())
             .header("host", self.to.to_string())
             .header("content-type", "application/json");
         for (name, value) in sign(&self.profile, &self.secret, &[], &content) {

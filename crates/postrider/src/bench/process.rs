@@ -11,6 +11,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 
+use super::webhooks::Webhooks;
+
 /// Which process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
@@ -38,7 +40,11 @@ pub(super) struct Child {
 }
 
 impl Child {
-    pub(super) fn start(kind: Kind, receiver: SocketAddr, fan_out: usize) -> anyhow::Result<Self> {
+    pub(super) fn start(
+        kind: Kind,
+        receiver: SocketAddr,
+        webhooks: Webhooks,
+    ) -> anyhow::Result<Self> {
         let mut command = Command::new(std::env::current_exe().context("finding this binary")?);
         let mut data_dir = None;
         // A key for a server that lives for seconds on loopback.
@@ -57,7 +63,7 @@ impl Child {
             }
             Kind::Forwarder => {
                 command.args(["bench-forward", "--to", &receiver.to_string()]);
-                command.args(["--fan-out", &fan_out.to_string()]);
+                command.args(["--fan-out", &webhooks.fan_out.to_string()]);
             }
         }
         command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
@@ -73,14 +79,7 @@ impl Child {
         };
         let child = Self { process, _stdin: stdin, address, key: key.to_owned(), log, data_dir };
         if kind == Kind::Server {
-            for _ in 0..fan_out {
-                super::load::register(
-                    address,
-                    key,
-                    receiver,
-                    super::CONCURRENCY.div_ceil(fan_out),
-                )?;
-            }
+            super::load::register(address, key, receiver, webhooks)?;
         }
         Ok(child)
     }

@@ -101,3 +101,13 @@ fn long_work_shows_how_far_it_is_on_a_terminal_only() {
     let ran = program.run(&[&retry[..], &["--states", "succeeded"]].concat());
     assert_eq!((ran.code, ran.err.as_str()), (Some(0), ""), "nothing is drawn elsewhere");
 }
+
+#[test]
+fn the_benchmark_shows_how_far_it_is() {
+    // long enough to be looked at
+    let bench = ["bench", "--connections", "2", "--rounds", "1", "--rate", "50", "--events", "40"];
+    let (code, shown) = OnTerminal::start(&Program::offline(), &bench).end();
+    assert_eq!(code, Some(0), "{shown}");
+    assert!(shown.contains("postrider, 2 connections, round 1 of 1: "), "{shown}");
+    assert!(shown.contains("/42 delivered, "), "{shown}");
+}
