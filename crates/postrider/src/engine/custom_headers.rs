@@ -57,7 +57,7 @@ pub enum HeaderErrorKind {
 }
 
 /// Checks headers; gives them back with their names in lower case.
-pub(super) fn check(
+pub fn check(
     headers: Vec<(String, String)>,
     profile: &SigningProfile,
 ) -> Result<Vec<(String, String)>, HeaderError> {
