@@ -85,7 +85,9 @@ fn parse_http_date(value: &str, now_ms: i64) -> Option<i64> {
     let (year, month, day, time) = date;
     let month_index = MONTHS.iter().position(|name| *name == month)?;
     let days = days_since_epoch(year, month_index, day)?;
-    Some((days * SECONDS_PER_DAY + parse_time_of_day(time)?) * 1000)
+    let seconds = days * SECONDS_PER_DAY + parse_time_of_day(time)?;
+    // two digits of a year are completed near to now, which may be the end of time
+    Some(seconds.saturating_mul(1000))
 }
 
 /// `HH:MM:SS` in seconds; 60 is a leap second.
@@ -222,6 +224,8 @@ mod tests {
         check("Fri, 31 Dec 9999 23:59:59 GMT", EXAMPLE_MS, longest);
         check("Fri, 31 Dec 9999 23:59:59 GMT", i64::MIN, longest);
         check("Fri, 31 Dec 9999 23:59:59 GMT", i64::MAX, Some(0));
+        // the nearest such year is the last that milliseconds reach, but not its November
+        check("Sunday, 06-Nov-94 08:49:37 GMT", i64::MAX, Some(0));
         let long = "1".repeat(10 * 1024);
         for value in [
             "NaN",

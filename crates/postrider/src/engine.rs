@@ -46,7 +46,7 @@ use crate::send::Sender;
 
 pub(crate) use access::KEY_TEXT_BYTES_MAX;
 pub use access::{Access, TenantError};
-pub use custom_headers::{HIDDEN_VALUE, HeaderError, HeaderErrorKind};
+pub use custom_headers::{HIDDEN_VALUE, HeaderError, HeaderErrorKind, check as check_headers};
 pub use deliver::{FIXED_HEADERS, sent_body};
 pub use event_types::{
     EventTypeDraft, EventTypeError, EventTypePatch, KnownType, UnknownEventTypes,

@@ -133,7 +133,9 @@ async fn publish_one(
     Ok((status, published_view(&published)))
 }
 
-fn read(text: &str, given_id: Option<String>) -> Result<NewEvent, ApiError> {
+/// Reads one event of a checked text; `given_id` is what stands beside the body. Its id is judged by
+/// the engine.
+pub fn read(text: &str, given_id: Option<String>) -> Result<NewEvent, ApiError> {
     let mut fields = Fields::of(text)?;
     let event_type =
         fields.required_text("type").and_then(|text| match text.parse::<EventType>() {

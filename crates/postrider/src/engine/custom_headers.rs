@@ -80,7 +80,7 @@ pub(super) fn reveal(
 }
 
 /// Checks headers; gives them back with their names in lower case.
-pub(super) fn check(
+pub fn check(
     headers: Vec<(String, String)>,
     profile: &SigningProfile,
 ) -> Result<Vec<(String, String)>, HeaderError> {

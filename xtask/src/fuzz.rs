@@ -1,0 +1,92 @@
+//! `cargo xtask fuzz`: the targets of `fuzz/` under cargo-fuzz, one after the other.
+//!
+//! What the fuzzer keeps of its inputs lies in `fuzz/corpus`, which is not committed; it starts
+//! from the small corpus that is.
+
+use std::path::Path;
+
+use anyhow::{Context as _, bail, ensure};
+
+use crate::program::{cargo, output};
+
+/// For each target, unless told otherwise.
+const SECONDS_DEFAULT: u32 = 60;
+/// One input that takes longer is a finding.
+const INPUT_SECONDS_MAX: u32 = 10;
+/// No input is worth more: the bounds on larger ones have tests of their own.
+const INPUT_BYTES_MAX: u32 = 16 << 10;
+
+const CORPUS: &str = "crates/postrider-fuzz/corpus";
+
+const HOW_TO_GET_IT: &str = "\
+cargo-fuzz is not installed: `cargo install cargo-fuzz --locked` brings it, and it needs a C++ \
+compiler. Without it, `cargo nextest run -p postrider-fuzz` runs the same targets over their corpus \
+and some thousands of changed inputs.";
+
+/// Runs all targets, or one; `false` when an input was found that breaks one.
+pub(crate) fn run(root: &Path, arguments: &[&str]) -> anyhow::Result<bool> {
+    let (seconds, only) = read(arguments)?;
+    ensure!(output(cargo(root).args(["fuzz", "--version"])).is_some(), HOW_TO_GET_IT);
+    let targets: Vec<String> =
+        targets(root)?.into_iter().filter(|name| only.is_none_or(|only| only == name)).collect();
+    ensure!(!targets.is_empty(), "no target has that name; {CORPUS} has a folder for each");
+    let mut broken = Vec::new();
+    for name in targets {
+        eprintln!("\n== {name}, {seconds} s");
+        if !fuzz(root, &name, seconds)? {
+            broken.push(name);
+        }
+    }
+    if !broken.is_empty() {
+        eprintln!(
+            "\nBroken: {}. The inputs lie in fuzz/artifacts; put each into {CORPUS}/TARGET \
+             with the mend.",
+            broken.join(", ")
+        );
+    }
+    Ok(broken.is_empty())
+}
+
+/// `[--seconds N] [TARGET]`
+fn read<'a>(arguments: &[&'a str]) -> anyhow::Result<(u32, Option<&'a str>)> {
+    let (seconds, rest) = match *arguments {
+        ["--seconds", seconds, ref rest @ ..] => {
+            (seconds.parse().context("--seconds takes a whole number")?, rest)
+        }
+        ref rest => (SECONDS_DEFAULT, rest),
+    };
+    match *rest {
+        [] => Ok((seconds, None)),
+        [name] if !name.starts_with('-') => Ok((seconds, Some(name))),
+        _ => bail!("give `cargo xtask fuzz [--seconds N] [TARGET]`"),
+    }
+}
+
+/// Each target has a folder of its name in the corpus.
+fn targets(root: &Path) -> anyhow::Result<Vec<String>> {
+    let folders = std::fs::read_dir(root.join(CORPUS)).context("the corpus can't be read")?;
+    let mut names = Vec::new();
+    for folder in folders {
+        names.push(folder?.file_name().to_string_lossy().into_owned());
+    }
+    names.sort();
+    Ok(names)
+}
+
+fn fuzz(root: &Path, name: &str, seconds: u32) -> anyhow::Result<bool> {
+    let found = root.join("fuzz/corpus").join(name);
+    std::fs::create_dir_all(&found).context("the fuzzer has no place for what it finds")?;
+    let mut fuzzer = cargo(root);
+    fuzzer
+        // counting which code is reached takes no nightly compiler; a sanitizer would, and has
+        // little to find where unsafe code is forbidden
+        .args(["fuzz", "run", "--fuzz-dir", "fuzz", "--sanitizer", "none", name])
+        .arg(found)
+        .arg(root.join(CORPUS).join(name))
+        .arg("--")
+        .arg(format!("-max_total_time={seconds}"))
+        .arg(format!("-timeout={INPUT_SECONDS_MAX}"))
+        .arg(format!("-max_len={INPUT_BYTES_MAX}"))
+        .arg("-print_final_stats=1");
+    Ok(fuzzer.status().context("cargo can't be started")?.success())
+}
