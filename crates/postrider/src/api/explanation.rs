@@ -11,7 +11,7 @@ use super::wire::time;
 use crate::engine::Engine;
 
 /// Webhooks named in an explanation; the deliveries of the event name the rest.
-const MATCHED_NAMED_MAX: usize = 250;
+const MATCHED_NAMED_MAX: usize = 1_000;
 
 /// Which webhooks were considered for an event, and what came of it.
 #[derive(Debug, Serialize, ToSchema)]
@@ -20,7 +20,7 @@ pub struct Explanation {
     pub summary: String,
     /// The number of webhooks that get the event.
     pub matched: usize,
-    /// The first 250 of them.
+    /// The first 1,000 of them.
     pub matched_webhooks: Vec<ConsideredView>,
     /// Those that don't get it, and why. Empty beyond 1,000 of them: then they are counted.
     pub unmatched_webhooks: Vec<ConsideredView>,
