@@ -4,6 +4,9 @@
 //! so. Times are milliseconds since 1970; hashes and bodies are bytes.
 
 /// As the SDKs for TypeScript and Python make them: bots in several languages may share a database.
+/// The indexes by token are this SDK's own, whose tokens name no row.
+///
+/// Steps repeat the condition of a partial index word for word, or SQLite would not use it.
 /// `{serial}`, `{bytes}` and `{integer}` are what the engine calls such columns.
 const TABLES: &str = "
 CREATE TABLE IF NOT EXISTS postrider_inbox (
@@ -33,12 +36,15 @@ CREATE INDEX IF NOT EXISTS postrider_inbox_order
     WHERE state IN ('pending', 'running') AND order_key IS NOT NULL;
 CREATE INDEX IF NOT EXISTS postrider_inbox_settled ON postrider_inbox (changed_at_ms)
     WHERE state IN ('done', 'failed', 'dead');
+CREATE INDEX IF NOT EXISTS postrider_inbox_token ON postrider_inbox (token)
+    WHERE token IS NOT NULL;
 CREATE TABLE IF NOT EXISTS postrider_lock (
     key TEXT PRIMARY KEY,
     fence {integer} NOT NULL,
     token TEXT,
     ends_at_ms {integer} NOT NULL
 );
+CREATE INDEX IF NOT EXISTS postrider_lock_token ON postrider_lock (token) WHERE token IS NOT NULL;
 ";
 
 #[cfg(feature = "sqlite")]
@@ -86,7 +92,8 @@ ON CONFLICT (source, consumer, id) DO NOTHING";
 /// Now, source, consumer, attempts. Vanished workers have used up all attempts of these.
 pub(crate) const BURY: &str = "
 UPDATE postrider_inbox SET state = 'dead', token = NULL, changed_at_ms = $1
-WHERE source = $2 AND consumer = $3 AND body IS NOT NULL AND state = 'running'
+WHERE source = $2 AND consumer = $3 AND body IS NOT NULL
+    AND state IN ('pending', 'running') AND state = 'running'
     AND lease_ends_at_ms <= $1 AND attempt >= $4";
 
 /// Token, end of the lease, now, source, consumer. `{lock}` keeps workers of PostgreSQL from
@@ -96,7 +103,7 @@ UPDATE postrider_inbox SET
     state = 'running', attempt = attempt + 1, token = $1, lease_ends_at_ms = $2, changed_at_ms = $3
 WHERE seq = (
     SELECT seq FROM postrider_inbox AS next
-    WHERE source = $4 AND consumer = $5 AND body IS NOT NULL
+    WHERE source = $4 AND consumer = $5 AND body IS NOT NULL AND state IN ('pending', 'running')
         AND ((state = 'pending' AND due_at_ms <= $3) OR (state = 'running' AND lease_ends_at_ms <= $3))
         AND (order_key IS NULL OR NOT EXISTS (
             SELECT 1 FROM postrider_inbox AS earlier
@@ -180,3 +187,49 @@ pub(crate) const EXTEND: &str = "UPDATE postrider_lock SET ends_at_ms = $1 WHERE
 
 /// Token. The row stays, so that fences rise for ever.
 pub(crate) const RELEASE: &str = "UPDATE postrider_lock SET token = NULL WHERE token = $1";
+
+#[cfg(all(test, feature = "sqlite"))]
+mod tests {
+    use super::*;
+
+    /// A table of 30 days is long: no step may read all of it.
+    #[test]
+    fn no_step_scans_the_inbox() {
+        let connection = rusqlite::Connection::open_in_memory().expect("memory is there");
+        connection.execute_batch(&sqlite_tables()).expect("the tables are sound");
+        let take = take("");
+        for step in [
+            CLAIM,
+            STANDING,
+            ACCEPT,
+            BURY,
+            &take,
+            HEARTBEAT,
+            FINISH,
+            ATTEMPT,
+            FAIL,
+            STATS,
+            REPROCESS,
+            FORGET,
+            PURGE,
+            BEGIN_EFFECT,
+            END_EFFECT,
+            ACQUIRE,
+            LOCKED_UNTIL,
+            EXTEND,
+            RELEASE,
+        ] {
+            let mut explain =
+                connection.prepare(&format!("EXPLAIN QUERY PLAN {step}")).expect("it is sound");
+            // without its parameters bound: the plan does not ask for them
+            let mut plan = explain.raw_query();
+            while let Some(part) = plan.next().expect("it has a plan") {
+                let part: String = part.get(3).expect("a text");
+                assert!(!part.starts_with("SCAN"), "{part} in {step}");
+                let is_over_scope = part.contains("(source=? AND consumer=?)");
+                let is_whole = is_over_scope && part.contains("sqlite_autoindex");
+                assert!(!is_whole || step == STATS, "{part} in {step}");
+            }
+        }
+    }
+}
