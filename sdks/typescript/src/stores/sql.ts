@@ -125,7 +125,9 @@ export class SqlStore<Tx>
     await this.#query(
       `UPDATE postrider_inbox SET state = 'dead', token = NULL, changed_at_ms = $3,
          error = 'the lease of the last attempt expired'
-       WHERE source = $1 AND consumer = $2 AND state = 'running' AND lease_ends_at_ms <= $3
+       WHERE source = $1 AND consumer = $2
+         AND state IN ('pending', 'running') AND state = 'running' -- the first for the partial index
+         AND lease_ends_at_ms <= $3
          AND attempt >= $4 AND body IS NOT NULL
        RETURNING seq`,
       [name.source, name.consumer, nowMs, attemptsMax],

@@ -79,7 +79,8 @@ RETURNING seq
 BURY = """
 UPDATE postrider_inbox SET state = 'dead', token = NULL, changed_at_ms = :now_ms,
     error = 'the lease of the last attempt expired'
-WHERE source = :source AND consumer = :consumer AND state = 'running'
+WHERE source = :source AND consumer = :consumer
+    AND state IN ('pending', 'running') AND state = 'running' -- the first for the partial index
     AND lease_ends_at_ms <= :now_ms AND attempt >= :attempts_max AND body IS NOT NULL
 """
 
