@@ -8,6 +8,7 @@
 //! This module reads files and variables; it opens no store and no socket.
 
 pub mod keys;
+mod look;
 pub(crate) mod nearest;
 mod network;
 mod profile;
@@ -25,6 +26,7 @@ use std::time::Duration;
 use postrider_core::address::Network;
 use postrider_core::health::HealthPolicy;
 
+use crate::dashboard::Look;
 use crate::engine::UnknownEventTypes;
 use crate::profile::Profile;
 
@@ -66,6 +68,8 @@ pub struct Config {
     pub webhooks_per_tenant_max: usize,
     /// When a run of failures has consequences.
     pub health: HealthPolicy,
+    /// Whose dashboard it is.
+    pub look: Look,
     pub metrics: MetricsAccess,
     pub unknown_event_types: UnknownEventTypes,
     /// The profiles that this server adds to the built-in ones, in the order of their names.
@@ -180,6 +184,7 @@ impl Config {
                 report_at: sources
                     .or_default("report_failures_in_a_row", |g| g.whole(1..=1_000))?,
             },
+            look: look::read(sources)?,
             metrics: sources.or_default("metrics", value::metrics_access)?,
             unknown_event_types: sources
                 .or_default("unknown_event_types", value::unknown_event_types)?,

@@ -7,6 +7,7 @@
 //! never across an await.
 
 mod access;
+mod changes;
 mod commit;
 mod custom_headers;
 mod deliver;
@@ -27,6 +28,7 @@ mod secrets;
 mod shell;
 mod statistics;
 mod test_event;
+mod tokens;
 mod webhooks;
 
 use std::fmt;
@@ -45,7 +47,8 @@ use crate::profile::Profiles;
 use crate::send::Sender;
 
 pub(crate) use access::KEY_TEXT_BYTES_MAX;
-pub use access::{Access, TenantError};
+pub use access::{Access, KeyIdentity, TenantError};
+pub use changes::Watching;
 pub use custom_headers::{HIDDEN_VALUE, HeaderError, HeaderErrorKind, check as check_headers};
 pub use deliver::{FIXED_HEADERS, sent_body};
 pub use event_types::{
@@ -117,6 +120,7 @@ struct Inner {
     health: health::HealthBook,
     statistics: statistics::StatisticsBook,
     metrics: metrics::Metrics,
+    changes: changes::Changes,
     listeners: listen::Listeners,
     /// One change of webhooks, tenants or event types at a time: read, decide, store, tell.
     changing: tokio::sync::Mutex<()>,
@@ -149,6 +153,7 @@ impl Engine {
             health,
             statistics: statistics::StatisticsBook::default(),
             metrics: metrics::Metrics::new(),
+            changes: changes::Changes::default(),
             listeners: listen::Listeners::default(),
             changing: tokio::sync::Mutex::new(()),
             replaying: tokio::sync::Mutex::new(()),
@@ -188,6 +193,11 @@ impl Engine {
     /// For reading. Writes go through the engine.
     pub fn store(&self) -> &Arc<dyn Store> {
         &self.inner.parts.store
+    }
+
+    /// Where the server is reached from outside, without a slash at the end.
+    pub fn public_url(&self) -> &str {
+        &self.inner.parts.public_url
     }
 
     pub fn profiles(&self) -> &Profiles {

@@ -20,7 +20,7 @@ use crate::engine::{Engine, EngineParts};
 use crate::http::state::ServerState;
 use crate::profile::Profiles;
 use crate::send::{Resolve, Sender, SenderOptions, SystemResolver};
-use crate::{api, dev, http};
+use crate::{api, dashboard, dev, http};
 
 /// The database in the data directory.
 pub const DATABASE_FILE: &str = "postrider.db";
@@ -123,8 +123,9 @@ pub async fn run(
     let made_admin_key = make_admin_key(&engine, &keys).await?;
 
     let state = server_state(&config, engine.clone());
-    let more = if config.is_dev { dev::router(engine.clone(), bound) } else { Router::new() };
-    let router = api::router(state.clone(), more);
+    let inbox = if config.is_dev { dev::router(engine.clone(), bound) } else { Router::new() };
+    let pages = dashboard::router(state.clone(), config.look.clone())?;
+    let router = api::router(state.clone(), pages.merge(inbox));
     started(Started { engine: engine.clone(), public_url, made_admin_key });
 
     // Phase one: requests in hand end, new ones find a closed door. Phase two: attempts in hand

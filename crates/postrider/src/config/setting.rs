@@ -65,6 +65,18 @@ pub const SETTINGS: &[Setting] = &[
         Some("5"),
         "At which failure in a row postrider.webhook.failing is published, 1 to 1000",
     ),
+    flag("dashboard_name", Some("Postrider"), "Name on the dashboard, at most 60 characters"),
+    flag(
+        "dashboard_logo",
+        None,
+        "Picture on the dashboard: PNG, JPEG, WebP or SVG, at most 128 KiB",
+    ),
+    flag("dashboard_accent", Some("#4f46e5"), "Colour of the dashboard, #rrggbb"),
+    flag(
+        "dashboard_embed_origins",
+        None,
+        "Sites that may show portal links in a frame, such as https://app.example.com; separated by commas",
+    ),
     flag("metrics", Some("admin"), "Who may read /metrics: admin, with an admin key, or open"),
     flag(
         "unknown_event_types",

@@ -51,6 +51,8 @@ fn nothing_given_is_a_safe_server_on_this_machine() {
     assert_eq!(config.health, HealthPolicy::default());
     assert_eq!(config.metrics, MetricsAccess::Admin);
     assert_eq!(config.unknown_event_types, UnknownEventTypes::Refuse);
+    assert_eq!(config.look.name, "Postrider");
+    assert!(config.look.logo.is_none() && config.look.embed_origins.is_empty());
     assert_eq!(config.log, LogConfig { format: LogFormat::Text, level: LogLevel::Info });
 }
 
@@ -458,4 +460,48 @@ fn refusals_of_profiles_name_the_setting_and_the_mend() {
         text.starts_with("profiles.Acme (file): not a profile's name; name it with a-z first"),
         "{text}"
     );
+}
+
+#[test]
+fn the_dashboard_takes_a_brand() {
+    let logo = tempfile::NamedTempFile::with_suffix(".svg").unwrap();
+    std::fs::write(logo.path(), "<svg xmlns='http://www.w3.org/2000/svg'/>").unwrap();
+    let file = format!(
+        "dashboard_name = 'Acme'\ndashboard_accent = '#0a7a4b'\ndashboard_logo = '{}'\n\
+         dashboard_embed_origins = ['https://App.example.com', 'http://localhost:3000/']",
+        logo.path().display(),
+    );
+    let look = config(&[], &[], &file).unwrap().look;
+    assert_eq!((&*look.name, look.accent.to_string()), ("Acme", "#0a7a4b".to_owned()));
+    assert!(look.logo.is_some());
+    assert_eq!(look.embed_origins, ["https://app.example.com", "http://localhost:3000"]);
+}
+
+#[test]
+fn a_wrong_brand_is_refused_with_the_mend() {
+    for (file, expected) in [
+        (
+            "dashboard_name = '  '",
+            "dashboard_name (file): is empty, too long or holds control characters; \
+             give 1 to 60 characters",
+        ),
+        (
+            "dashboard_accent = 'blue'",
+            "dashboard_accent (file): \"blue\" is no colour; give one such as #4f46e5",
+        ),
+        (
+            "dashboard_embed_origins = ['https://*.example.com']",
+            "dashboard_embed_origins (file): \"https://*.example.com\" is no origin; \
+             give scheme, host and perhaps a port, such as https://app.example.com",
+        ),
+        (
+            "dashboard_embed_origins = [\"https://a.example/; script-src *\"]",
+            "dashboard_embed_origins (file): \"https://a.example/; script-src *\" is no origin; \
+             give scheme, host and perhaps a port, such as https://app.example.com",
+        ),
+    ] {
+        assert_eq!(refusal(&[], &[], file), expected);
+    }
+    let missing = refusal(&[], &[], "dashboard_logo = '/nowhere/logo.png'");
+    assert!(missing.contains("/nowhere/logo.png: it can't be read"), "{missing}");
 }

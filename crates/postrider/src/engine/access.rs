@@ -18,6 +18,8 @@ pub(crate) const KEY_TEXT_BYTES_MAX: usize = 256;
 const KEY_PREFIX: &str = "prk_";
 /// Random bytes of a made key.
 const KEY_SECRET_BYTES: usize = 32;
+/// Enough of a hash to tell whether the configured key is still the same one.
+const CONFIGURED_BYTES: usize = 8;
 /// Longest name of a tenant.
 const TENANT_NAME_BYTES_MAX: usize = 64;
 
@@ -27,6 +29,16 @@ pub struct Access {
     /// `None` for an admin key, which names a tenant with each request.
     pub tenant: Option<TenantKey>,
     pub scope: Scope,
+}
+
+/// Which key it was that let somebody in, for whoever lets them in again without it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum KeyIdentity {
+    /// The configured admin key, by the start of its hash.
+    Configured([u8; CONFIGURED_BYTES]),
+    /// One that is in the store, by its raw key.
+    Made(u64),
 }
 
 /// Why a tenant can't be created or deleted.
@@ -42,6 +54,24 @@ pub enum TenantError {
     IsDefault,
     #[error(transparent)]
     Store(StoreError),
+}
+
+impl Access {
+    fn admin() -> Self {
+        Self { tenant: None, scope: Scope::Admin }
+    }
+
+    fn of(key: &ApiKey) -> Self {
+        Self { tenant: key.tenant, scope: key.scope }
+    }
+}
+
+impl KeyIdentity {
+    fn configured(hash: &[u8; 32]) -> Self {
+        let mut start = [0; CONFIGURED_BYTES];
+        start.copy_from_slice(&hash[..CONFIGURED_BYTES]);
+        Self::Configured(start)
+    }
 }
 
 /// See the module's text.
@@ -84,21 +114,46 @@ impl AccessTable {
 impl Engine {
     /// Whose key this is. `None` for what is no key, and for one that expired or was revoked.
     pub fn authenticate(&self, bearer: &str) -> Option<Access> {
+        self.identify(bearer).map(|(_, access)| access)
+    }
+
+    /// The same, and which key it is.
+    pub fn identify(&self, bearer: &str) -> Option<(KeyIdentity, Access)> {
         if bearer.len() > KEY_TEXT_BYTES_MAX {
             return None;
         }
         let given = hash(bearer);
         let access = &self.inner.access;
         if access.admin_hash.is_some_and(|admin| given.ct_eq(&admin).into()) {
-            return Some(Access { tenant: None, scope: Scope::Admin });
+            return Some((KeyIdentity::configured(&given), Access::admin()));
         }
         let (id, _) = bearer.strip_prefix(KEY_PREFIX)?.split_once('_')?;
         let key = ApiKeyKey::parse(&format!("{}{id}", ApiKeyKey::PREFIX))?;
-        let known = lock(&access.tables).keys.get(&key).cloned()?;
-        let is_valid = bool::from(given.ct_eq(&known.hash))
-            && known.revoked_at.is_none()
-            && known.expires_at.is_none_or(|at| self.now() < at);
-        is_valid.then_some(Access { tenant: known.tenant, scope: known.scope })
+        let known = self.valid_key(key)?;
+        let is_valid = bool::from(given.ct_eq(&known.hash));
+        let found = (KeyIdentity::Made(key.raw()), Access::of(&known));
+        is_valid.then_some(found)
+    }
+
+    /// What the holder of a key that was right before may do now. `None` once it has expired, was
+    /// revoked, or is configured no longer.
+    pub fn access_of(&self, identity: KeyIdentity) -> Option<Access> {
+        match identity {
+            KeyIdentity::Configured(_) => {
+                let admin = KeyIdentity::configured(&self.inner.access.admin_hash?);
+                (admin == identity).then(Access::admin)
+            }
+            KeyIdentity::Made(raw) => {
+                self.valid_key(ApiKeyKey::from_raw(raw)).map(|known| Access::of(&known))
+            }
+        }
+    }
+
+    fn valid_key(&self, key: ApiKeyKey) -> Option<ApiKey> {
+        let known = lock(&self.inner.access.tables).keys.get(&key).cloned()?;
+        let is_valid =
+            known.revoked_at.is_none() && known.expires_at.is_none_or(|at| self.now() < at);
+        is_valid.then_some(known)
     }
 
     pub async fn create_tenant(&self, name: &str) -> Result<Tenant, TenantError> {
@@ -161,6 +216,11 @@ impl Engine {
     /// Whether there is a tenant of this key: it may have been deleted since it was looked up.
     pub(super) fn has_tenant(&self, tenant: TenantKey) -> bool {
         lock(&self.inner.access.tables).tenants.values().any(|known| known.key == tenant)
+    }
+
+    /// The tenant of this key; `None` once it was deleted.
+    pub fn tenant_of_key(&self, key: TenantKey) -> Option<Tenant> {
+        lock(&self.inner.access.tables).tenants.values().find(|known| known.key == key).cloned()
     }
 
     /// Every tenant, in the order of their names.

@@ -275,6 +275,7 @@ impl Engine {
             at,
         };
         let stepped = self.store().step_replay(step).await;
+        self.inner.changes.note(replay.tenant);
         self.tell_all(claimed.into_iter().map(|delivery| settled(delivery, at)));
         match stepped {
             Ok(stepped) if stepped.replay.state == ReplayState::Running => {

@@ -279,6 +279,7 @@ impl Engine {
                 Ok(Accepted::New) => {
                     self.inner.metrics.accepted();
                     self.inner.statistics.accepted(event.accepted_at(), event.tenant);
+                    self.inner.changes.note(event.tenant);
                     inputs.extend(
                         lanes.map(|settings| Input::Accepted { settings, event: event.clone() }),
                     );
@@ -303,6 +304,7 @@ impl Engine {
                 }
             };
             inputs.push(Input::Settled { delivery, due });
+            self.note_change_of(delivery.webhook);
         }
         self.tell_all(inputs);
     }

@@ -377,6 +377,7 @@ impl Engine {
         }
         self.tell(shell::configured(&live));
         self.after_change(before, &live.webhook);
+        self.inner.changes.note(live.webhook.tenant);
         live
     }
 

@@ -94,17 +94,27 @@ fn authenticate(parts: &Parts, state: &ServerState) -> Result<Access, ApiError> 
     if let Some(access) = key.and_then(|key| state.engine.authenticate(key)) {
         return Ok(access);
     }
-    // a right key is never slowed down, so an attacker can't lock out whoever shares its address
-    let from = parts
-        .extensions
-        .get::<Peer>()
-        .map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.0.ip());
-    if state.wrong_keys().is_one_too_many(from, state.engine.now()) {
-        let window_s = u32::try_from(WRONG_KEYS_WINDOW.as_secs()).unwrap_or(u32::MAX);
-        let error = ApiError::new(Code::RateLimited, "too many wrong API keys from your address");
-        return Err(error.retry_after(window_s));
+    if let Some(error) = state.note_wrong_key(parts) {
+        return Err(error);
     }
     Err(ApiError::new(Code::Unauthenticated, "the API key is unknown, expired or revoked"))
+}
+
+impl ServerState {
+    /// Counts a wrong key; the error when its address sent too many. A right key is never slowed
+    /// down, so an attacker can't lock out whoever shares its address.
+    pub(crate) fn note_wrong_key(&self, parts: &Parts) -> Option<ApiError> {
+        let from = parts
+            .extensions
+            .get::<Peer>()
+            .map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.0.ip());
+        if !self.wrong_keys().is_one_too_many(from, self.engine.now()) {
+            return None;
+        }
+        let window_s = u32::try_from(WRONG_KEYS_WINDOW.as_secs()).unwrap_or(u32::MAX);
+        let error = ApiError::new(Code::RateLimited, "too many wrong API keys from your address");
+        Some(error.retry_after(window_s))
+    }
 }
 
 /// The key text. `None` where there is one that can't be right.

@@ -15,7 +15,7 @@ use super::state::ServerState;
 
 /// Reads all of a body of at most [`ServerState::body_bytes_max`]. A small one that came in one piece is not
 /// copied.
-pub(super) async fn read(
+pub(crate) async fn read(
     state: &ServerState,
     headers: &HeaderMap,
     mut body: Body,

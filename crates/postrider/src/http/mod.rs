@@ -12,6 +12,7 @@ pub mod auth;
 pub mod body;
 mod connection;
 pub mod cursor;
+pub(crate) mod encoding;
 pub mod fields;
 pub mod json;
 pub mod limits;

@@ -39,6 +39,19 @@ impl Query {
         Self { pairs: owned.collect(), known: Vec::new(), faults: Faults::default() }
     }
 
+    /// The query of a page's address: what a form left empty is as good as not there.
+    pub(crate) fn of_page(query: &str) -> Self {
+        let mut query = Self::parse(query);
+        query.pairs.retain(|(_, value)| !value.trim().is_empty());
+        query
+    }
+
+    /// Ends the reading of a page's address: all that is wrong comes out. What is not known is
+    /// left alone; a person can't mend a link.
+    pub(crate) fn finish_page(self) -> Result<(), ApiError> {
+        self.faults.finish()
+    }
+
     /// The value of a parameter.
     pub fn text(&mut self, name: &'static str) -> Option<String> {
         self.known.push(name);
