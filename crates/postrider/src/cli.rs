@@ -25,6 +25,7 @@ mod list;
 mod listen;
 mod open;
 mod output;
+mod portal_link;
 mod replay;
 mod serve_args;
 mod server;
@@ -182,7 +183,9 @@ enum ClientCommand {
     Context(context::ContextCommand),
     /// Find out why something does not work
     Doctor(doctor::DoctorArgs),
-    /// Open the server's documentation in a browser
+    /// Let somebody into the tenant's dashboard
+    PortalLink(portal_link::PortalLinkArgs),
+    /// Open the dashboard in a browser
     Open(open::OpenArgs),
     /// Print a script that completes commands in a shell
     Completions(completions::CompletionsArgs),
@@ -257,6 +260,7 @@ fn run_client(command: ClientCommand, name: CalledAs) -> Result<(), Failure> {
             ClientCommand::Key(command) => key::run(command).await,
             ClientCommand::Context(command) => context::run(&command),
             ClientCommand::Doctor(args) => doctor::run(args).await,
+            ClientCommand::PortalLink(args) => portal_link::run(args).await,
             ClientCommand::Open(args) => open::run(args),
             ClientCommand::Completions(args) => completions::run(&args, name.command()),
         }

@@ -68,7 +68,7 @@ pub fn main(config: Config) -> anyhow::Result<()> {
         let signals = tokio::spawn(watch_signals(shutdown.clone())?);
         let parts = ServeParts { config, keys, listener, clock: Clock::system() };
         let outcome = run(parts, shutdown, |started| {
-            greeting.tell(&started.public_url, started.made_admin_key.as_deref());
+            greeting.tell(&started);
         })
         .await;
         greeting.end();

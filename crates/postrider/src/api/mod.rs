@@ -20,6 +20,7 @@ pub mod input;
 pub mod keys;
 pub mod listen;
 mod metrics;
+pub mod portal_links;
 pub mod publish;
 pub mod replay_input;
 pub mod replays;
@@ -112,6 +113,7 @@ fn table() -> OpenApiRouter<ServerState> {
         .routes(routes!(tenants::delete))
         .routes(routes!(keys::create, keys::list))
         .routes(routes!(keys::revoke))
+        .routes(routes!(portal_links::create))
         .routes(routes!(health::live))
         .routes(routes!(health::ready))
 }

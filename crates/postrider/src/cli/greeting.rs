@@ -5,8 +5,11 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use crate::config::{AdminKey, Config, Keys};
+use crate::dashboard::{LINK_SECONDS, PortalLink, portal_link};
 use crate::dev;
 use crate::dev::banner::Banner;
+use crate::engine::{DEFAULT_TENANT, Engine};
+use crate::serve::Started;
 
 /// What there is to say, gathered while configuration and keys are at hand.
 #[derive(Debug)]
@@ -29,11 +32,11 @@ impl Greeting {
 
     /// With `--dev` the banner, and the address where the command line looks for it; otherwise
     /// the admin key that this start made, which is shown here and nowhere else.
-    pub fn tell(&self, public_url: &str, made_admin_key: Option<&str>) {
-        tracing::info!(address = %self.bound, "listening at {public_url}");
+    pub fn tell(&self, started: &Started) {
+        tracing::info!(address = %self.bound, "listening at {}", started.public_url);
         let text = match &self.admin_key {
-            Some(key) if self.is_dev => self.banner(key).to_string(),
-            _ => match made_admin_key {
+            Some(key) if self.is_dev => self.banner(key, &started.engine).to_string(),
+            _ => match &started.made_admin_key {
                 Some(key) => format!("Admin key, shown this once: {key}\n"),
                 None => return,
             },
@@ -51,16 +54,27 @@ impl Greeting {
         }
     }
 
-    fn banner(&self, admin_key: &AdminKey) -> Banner {
+    fn banner(&self, admin_key: &AdminKey, engine: &Engine) -> Banner {
         if let Err(error) = dev::announce(&self.data_dir, self.bound) {
             tracing::warn!(%error, "the command line will not find this server by itself");
         }
         let absolute = self.data_dir.canonicalize();
         Banner {
             bound: self.bound,
+            dashboard: dashboard(engine),
             admin_key: admin_key.expose().to_owned(),
             data_dir: absolute.unwrap_or_else(|_| self.data_dir.clone()),
             program: std::env::current_exe().unwrap_or_else(|_| PathBuf::from("postrider")),
         }
     }
+}
+
+/// A link that opens the dashboard of the tenant that requests without one belong to; without a
+/// link it asks for the key.
+fn dashboard(engine: &Engine) -> String {
+    let link = engine.tenant(DEFAULT_TENANT).and_then(|tenant| {
+        let expires_at = engine.now() + LINK_SECONDS.end() * 1_000;
+        portal_link(engine, PortalLink::new(tenant.key, false, expires_at))
+    });
+    link.unwrap_or_else(|| format!("{}/dashboard", engine.public_url()))
 }

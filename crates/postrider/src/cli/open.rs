@@ -1,4 +1,4 @@
-//! `open`: where the server can be looked at in a browser.
+//! `open`: the dashboard, in a browser.
 
 use std::io::IsTerminal as _;
 use std::process::{Command, Stdio};
@@ -21,7 +21,7 @@ pub(super) struct OpenArgs {
 /// Prints the address; where there is a desktop, opens it too.
 pub(super) fn run(args: OpenArgs) -> Result<(), Failure> {
     let server = args.server.settle()?;
-    let address = format!("{}/docs", server.base);
+    let address = format!("{}/dashboard", server.base);
     print_text(&format!("{address}\n"))?;
     if args.print || !has_desktop() {
         return Ok(());

@@ -8,6 +8,8 @@ use std::path::PathBuf;
 #[derive(Debug)]
 pub struct Banner {
     pub bound: SocketAddr,
+    /// The dashboard's address, which lets whoever opens it in.
+    pub dashboard: String,
     pub admin_key: String,
     /// Absolute, so that the commands work in any directory.
     pub data_dir: PathBuf,
@@ -47,6 +49,7 @@ impl fmt::Display for Banner {
             self.data_dir.display()
         )?;
         writeln!(f, "  API        http://{}", self.bound)?;
+        writeln!(f, "  Dashboard  {}", self.dashboard)?;
         writeln!(f, "  Inbox      {} (a receiver; open it in a browser)", self.inbox_url())?;
         writeln!(f, "  Admin key  {}", self.admin_key)?;
         writeln!(
@@ -74,9 +77,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_banner_holds_key_address_and_three_commands() {
+    fn the_banner_holds_key_addresses_and_three_commands() {
         let banner = Banner {
             bound: "127.0.0.1:4711".parse().unwrap(),
+            dashboard: "http://127.0.0.1:4711/dashboard/portal#token".into(),
             admin_key: "prk_key".into(),
             data_dir: "/home/o'neil/my data".into(),
             program: "/bin/postrider".into(),
@@ -84,6 +88,8 @@ mod tests {
         let text = banner.to_string();
         assert!(text.contains("  Admin key  prk_key\n"), "{text}");
         assert!(text.contains("  API        http://127.0.0.1:4711\n"), "{text}");
+        let dashboard = "  Dashboard  http://127.0.0.1:4711/dashboard/portal#token\n";
+        assert!(text.contains(dashboard), "{text}");
         let dir = r"'/home/o'\''neil/my data'";
         assert_eq!(banner.commands()[2], format!("/bin/postrider inbox --data-dir {dir}"));
         for command in banner.commands() {

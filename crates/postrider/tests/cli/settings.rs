@@ -60,11 +60,11 @@ fn the_clients_variables_are_no_unknown_settings() {
 }
 
 #[test]
-fn the_address_of_the_documentation_is_printed() {
+fn the_address_of_the_dashboard_is_printed() {
     let server = TestServer::start();
     let program = Program::of(&server);
-    assert_eq!(program.text(&["open"]), format!("{}/docs\n", server.url()));
+    assert_eq!(program.text(&["open"]), format!("{}/dashboard\n", server.url()));
     let mut open = program.command(&["open", "--print"]);
     let output = open.env("DISPLAY", ":0").output().expect("the program starts");
-    assert_eq!(String::from_utf8_lossy(&output.stdout), format!("{}/docs\n", server.url()));
+    assert_eq!(String::from_utf8_lossy(&output.stdout), format!("{}/dashboard\n", server.url()));
 }
