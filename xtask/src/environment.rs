@@ -1,9 +1,9 @@
 //! What the tests need beside Rust: curl, Node.js and Python with the packages of receivers, what
-//! tries the API by its document, and the databases that receivers keep their inboxes in.
+//! tries the API by its document and the dashboard in a browser, and the databases that receivers keep their inboxes in.
 //!
 //! Programs come from Debian's packages when they are missing. Packages for Node.js and Python go
 //! into `target/test-env`, exactly as `tests/receivers`, `tests/openapi` and the SDKs pin them; only
-//! npm's for the TypeScript SDK go into its own folder, where its tools look for them.
+//! npm's for the TypeScript SDK and the dashboard go into their own folders, where Node.js looks for them.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -31,9 +31,20 @@ pub(crate) fn prepare(root: &Path) -> anyhow::Result<()> {
     let environments = root.join("target/test-env");
     let receivers = root.join("tests/receivers");
     node_packages(&receivers.join("node"), &environments.join("node"))?;
+    dashboard(root)?;
     python_packages(&receivers.join("python"), REQUIREMENTS, &environments.join("python"))?;
     python_packages(&root.join("tests/openapi"), REQUIREMENTS, &environments.join("openapi"))?;
     python_sdk(root).map(drop)
+}
+
+/// The folder of what tries the dashboard in a browser, with its packages in it.
+pub(crate) fn dashboard(root: &Path) -> anyhow::Result<PathBuf> {
+    let folder = root.join("tests/dashboard");
+    npm_once(&folder, &folder.join("node_modules"), || {
+        let quiet = ["--no-audit", "--no-fund", "--ignore-scripts"];
+        must(Command::new("npm").arg("ci").args(quiet).current_dir(&folder))
+    })?;
+    Ok(folder)
 }
 
 /// The Python that has what the SDK's checks and tests need.
@@ -63,7 +74,7 @@ struct Program {
     packages: &'static [&'static str],
 }
 
-const PROGRAMS: [Program; 8] = [
+const PROGRAMS: [Program; 9] = [
     Program { name: "curl", is_there: || has("curl"), packages: &["curl", "ca-certificates"] },
     Program { name: "Node.js 20 or newer", is_there: has_node, packages: &["nodejs"] },
     Program { name: "npm", is_there: || has("npm"), packages: &["npm"] },
@@ -76,6 +87,11 @@ const PROGRAMS: [Program; 8] = [
     Program { name: "a C++ compiler", is_there: || has("g++"), packages: &["g++"] },
     Program { name: "make", is_there: || has("make"), packages: &["make"] },
     Program { name: "PostgreSQL", is_there: has_postgres, packages: &["postgresql"] },
+    Program {
+        name: "Chromium",
+        is_there: || has("chromium"),
+        packages: &["chromium", "fonts-dejavu-core"],
+    },
     Program { name: "Redis", is_there: || has("redis-server"), packages: &["redis-server"] },
 ];
 

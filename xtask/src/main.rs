@@ -2,11 +2,13 @@
 //!
 //! Each command works from a fresh clone on a machine with Rust and Debian's package manager.
 
+mod dashboard;
 mod environment;
 mod fuzz;
 mod program;
 mod sdks;
 mod sim;
+mod step;
 mod tally;
 mod test;
 
@@ -24,6 +26,8 @@ usage: cargo xtask test [FILTER]   install what the tests need, then run every c
        cargo xtask fuzz [--seconds N] [TARGET]
                                    look for inputs that break what must hold of hostile input, 60 s
                                    for each target; takes cargo-fuzz
+       cargo xtask screenshots     take a picture of every page of the dashboard, into
+                                   target/screenshots
        cargo xtask prepare         install what the tests need, and no more";
 
 fn main() -> ExitCode {
@@ -32,6 +36,7 @@ fn main() -> ExitCode {
     let done = match arguments[..] {
         ["prepare"] => repository().and_then(|root| environment::prepare(&root)).map(|()| true),
         ["fuzz", ref rest @ ..] => repository().and_then(|root| fuzz::run(&root, rest)),
+        ["screenshots"] => repository().and_then(|root| dashboard::screenshots(&root)),
         ["sim", ref rest @ ..] => repository().and_then(|root| sim::run(&root, rest)),
         ["test"] => repository().and_then(|root| test::run(&root, None)),
         ["test", filter] if !filter.starts_with('-') => {

@@ -6,25 +6,8 @@ use std::process::Command;
 
 use crate::environment;
 use crate::program::{must, output};
-use crate::tally::{Counted, node_test, pytest};
-
-/// One step of an SDK.
-pub(crate) struct Step {
-    pub(crate) name: &'static str,
-    pub(crate) command: Command,
-    /// How its tests are counted; `None` where it passes or fails as a whole.
-    pub(crate) count: Option<fn(&[String]) -> Counted>,
-}
-
-impl Step {
-    fn check(name: &'static str, command: Command) -> Self {
-        Self { name, command, count: None }
-    }
-
-    fn tests(name: &'static str, command: Command, count: fn(&[String]) -> Counted) -> Self {
-        Self { name, command, count: Some(count) }
-    }
-}
+use crate::step::Step;
+use crate::tally::{node_test, pytest};
 
 /// The steps of the SDK for TypeScript, whose packages are installed first. `server` is a built one
 /// that its tests receive from.

@@ -8,9 +8,11 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Instant;
 
+use crate::dashboard;
 use crate::environment;
 use crate::program::{self, Ended};
-use crate::sdks::{self, Step};
+use crate::sdks;
+use crate::step::Step;
 use crate::tally::{Counted, Tally, libtest, nextest};
 
 /// From which proptest draws its cases.
@@ -38,7 +40,7 @@ pub(crate) fn run(root: &Path, filter: Option<&str>) -> anyhow::Result<bool> {
     if prepared.is_ok() {
         run.tests(filter);
         if filter.is_none() {
-            run.sdks();
+            run.others();
         }
     }
     run.conclude()
@@ -114,11 +116,12 @@ impl Run<'_> {
         self.counted(&format!("doc tests{part}"), &arguments, libtest);
     }
 
-    /// The SDKs in other languages. The server that they receive from is built by now.
-    fn sdks(&mut self) {
-        let target = std::env::var_os("CARGO_TARGET_DIR").map_or("target".into(), PathBuf::from);
-        let server = self.root.join(target).join("debug/postrider");
+    /// The dashboard in a browser, and the SDKs in other languages. The server that they talk to is
+    /// built by now.
+    fn others(&mut self) {
+        let server = built_server(self.root);
         for (name, steps) in [
+            ("dashboard", dashboard::tests(self.root, &server)),
             ("TypeScript SDK", sdks::typescript(self.root, &server)),
             ("Python SDK", sdks::python(self.root)),
         ] {
@@ -157,6 +160,12 @@ impl Run<'_> {
         out.flush()?;
         Ok(self.tally.is_success())
     }
+}
+
+/// Where cargo puts the server.
+pub(crate) fn built_server(root: &Path) -> PathBuf {
+    let target = std::env::var_os("CARGO_TARGET_DIR").map_or("target".into(), PathBuf::from);
+    root.join(target).join("debug/postrider")
 }
 
 fn is_success(name: &str, ended: anyhow::Result<Ended>) -> Option<Ended> {

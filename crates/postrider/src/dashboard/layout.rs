@@ -159,6 +159,7 @@ pub(super) fn bare_refusal(
     error: &ApiError,
 ) -> Response {
     let (title, body) = told(error);
+    let body = html! { h1 { (title) } (body) };
     bare(dashboard, theme, title, error.code().status(), &body)
 }
 
