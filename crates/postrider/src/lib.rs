@@ -11,6 +11,7 @@ pub mod catalogue;
 pub mod cli;
 pub mod clock;
 pub mod config;
+mod dashboard;
 pub mod dev;
 pub mod engine;
 pub mod filter;
