@@ -24,7 +24,7 @@ pub use memory::MemoryStore;
 pub use records::{
     Accept, Accepted, ApiKey, Backlog, Batch, CancelRequest, Cancelled, Cancelling, Committed,
     Counts, DeliveryStanding, DueDelivery, DuePage, DueQuery, LaneStart, Record, Recorded,
-    RetryRequest, Scope, Slot, Statistics, Swept, Tenant, TenantEnding,
+    RetryRequest, Scope, Slot, Span, Statistics, Swept, Tenant, TenantEnding,
 };
 pub use replay::{Replay, ReplayMove, ReplayState, ReplayStep, ReplayStepped};
 pub use search::{

@@ -9,7 +9,7 @@ use postrider_core::id::{
     ApiKeyKey, DeliveryKey, EventKey, HistoryKey, TenantKey, UnixMs, WebhookKey,
 };
 use postrider_core::matching::Matching;
-use postrider_core::statistics::Tally;
+use postrider_core::statistics::{Grain, Tally};
 use postrider_core::webhook::Webhook;
 
 /// One group commit: all of it becomes durable together, or none of it.
@@ -173,7 +173,18 @@ pub struct Slot<K> {
     pub tally: Tally,
 }
 
-/// What was counted since it was last stored. A bounded number of slots.
+/// Which slots of time are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Span {
+    pub grain: Grain,
+    /// When a slot begins: the first that is wanted.
+    pub from: UnixMs,
+    /// Slots that begin then or later are not wanted.
+    pub until: UnixMs,
+}
+
+/// What was counted since it was last stored. A bounded number of slots, all of them fine: the
+/// store counts them into hours by itself.
 #[derive(Clone, Debug, Default)]
 pub struct Statistics {
     pub webhooks: Vec<Slot<WebhookKey>>,
@@ -184,6 +195,8 @@ pub struct Statistics {
     pub keep_webhooks_from: UnixMs,
     /// The same for those of tenants.
     pub keep_tenants_from: UnixMs,
+    /// The same for hours of both.
+    pub keep_hours_from: UnixMs,
 }
 
 /// How one delivery stands.

@@ -13,14 +13,13 @@ use postrider_core::id::{
     WebhookKey,
 };
 use postrider_core::matching::Matching;
-use postrider_core::statistics::Tally;
 use postrider_core::webhook::Webhook;
 
 use crate::error::StoreError;
 use crate::records::{
     ApiKey, Backlog, Batch, CancelRequest, Cancelled, Cancelling, Committed, Counts,
-    DeliveryStanding, DuePage, DueQuery, LaneStart, RetryRequest, Statistics, Swept, Tenant,
-    TenantEnding,
+    DeliveryStanding, DuePage, DueQuery, LaneStart, RetryRequest, Slot, Span, Statistics, Swept,
+    Tenant, TenantEnding,
 };
 use crate::replay::{Replay, ReplayState, ReplayStep, ReplayStepped};
 use crate::search::{DeliveryPage, DeliverySearch, EventPage, EventSearch};
@@ -198,22 +197,19 @@ pub trait HealthStore: Send + Sync + 'static {
     /// out of date, of each kind the slots of one time at most.
     async fn add_statistics(&self, statistics: Statistics) -> Result<(), StoreError>;
 
-    /// Slots of a webhook that begin at `from` or later but before `until`, ascending. `from` is
-    /// when a slot begins.
+    /// What was counted of webhooks, ascending by time and webhook.
     async fn webhook_slots(
         &self,
-        webhook: WebhookKey,
-        from: UnixMs,
-        until: UnixMs,
-    ) -> Result<Vec<(UnixMs, Tally)>, StoreError>;
+        webhooks: Vec<WebhookKey>,
+        span: Span,
+    ) -> Result<Vec<Slot<WebhookKey>>, StoreError>;
 
-    /// The same for a tenant.
+    /// What was counted of a tenant, ascending by time.
     async fn tenant_slots(
         &self,
         tenant: TenantKey,
-        from: UnixMs,
-        until: UnixMs,
-    ) -> Result<Vec<(UnixMs, Tally)>, StoreError>;
+        span: Span,
+    ) -> Result<Vec<Slot<TenantKey>>, StoreError>;
 }
 
 /// What tenants keep about their event types.

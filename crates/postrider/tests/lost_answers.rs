@@ -27,7 +27,6 @@ use postrider_core::id::{
 };
 use postrider_core::matching::Matching;
 use postrider_core::schedule::{Jitter, RetrySchedule};
-use postrider_core::statistics::Tally;
 use postrider_core::target::TargetPolicy;
 use postrider_core::webhook::Webhook;
 use postrider_signature::seal::{SealingKey, SealingKeys};
@@ -35,8 +34,8 @@ use postrider_store::{
     AccessStore, ApiKey, Backlog, Batch, CancelRequest, Cancelled, Cancelling, Committed, Counts,
     DeliveryPage, DeliverySearch, DeliveryStanding, DeliveryStore, DuePage, DueQuery, EventPage,
     EventSearch, EventStore, EventTypeStore, HealthStore, LaneStart, MaintenanceStore, MemoryStore,
-    Replay, ReplayState, ReplayStep, ReplayStepped, ReplayStore, RetryRequest, Statistics,
-    StoreError, Swept, Tenant, TenantEnding, WebhookStore,
+    Replay, ReplayState, ReplayStep, ReplayStepped, ReplayStore, RetryRequest, Slot, Span,
+    Statistics, StoreError, Swept, Tenant, TenantEnding, WebhookStore,
 };
 
 /// Nobody listens there: every attempt ends at once.
@@ -240,8 +239,8 @@ passed_on! {
         healths(after: Option<WebhookKey>, limit: usize) -> Vec<(WebhookKey, Health)>;
         keep_health(webhook: WebhookKey, health: Health) -> ();
         add_statistics(statistics: Statistics) -> ();
-        webhook_slots(webhook: WebhookKey, from: UnixMs, until: UnixMs) -> Vec<(UnixMs, Tally)>;
-        tenant_slots(tenant: TenantKey, from: UnixMs, until: UnixMs) -> Vec<(UnixMs, Tally)>;
+        webhook_slots(webhooks: Vec<WebhookKey>, span: Span) -> Vec<Slot<WebhookKey>>;
+        tenant_slots(tenant: TenantKey, span: Span) -> Vec<Slot<TenantKey>>;
     }
     EventTypeStore {
         put_event_type(entry: CatalogueEntry) -> ();

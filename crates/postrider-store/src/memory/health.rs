@@ -4,13 +4,18 @@ use std::collections::BTreeMap;
 
 use postrider_core::health::Health;
 use postrider_core::id::{Key, UnixMs, WebhookKey};
-use postrider_core::statistics::Tally;
+use postrider_core::statistics::{Grain, HOUR_SLOT_MS, Tally, slot_at};
 use postrider_core::webhook::WebhookState;
 
 use super::state::State;
-use crate::records::{Backlog, Batch, Slot, Statistics};
+use crate::records::{Backlog, Batch, Slot, Span, Statistics};
 
-type Slots<K> = BTreeMap<(UnixMs, K), Tally>;
+/// What was counted of one kind of things.
+#[derive(Debug)]
+pub(super) struct Slots<K> {
+    fine: BTreeMap<(UnixMs, K), Tally>,
+    hours: BTreeMap<(UnixMs, K), Tally>,
+}
 
 impl State {
     pub(super) fn keep_healths(&mut self, batch: &Batch) {
@@ -31,8 +36,9 @@ impl State {
     }
 
     pub(super) fn add_statistics(&mut self, statistics: Statistics) {
-        add(&mut self.webhook_slots, statistics.webhooks, statistics.keep_webhooks_from);
-        add(&mut self.tenant_slots, statistics.tenants, statistics.keep_tenants_from);
+        let Statistics { webhooks, tenants, keep_hours_from, .. } = statistics;
+        self.webhook_slots.add(webhooks, statistics.keep_webhooks_from, keep_hours_from);
+        self.tenant_slots.add(tenants, statistics.keep_tenants_from, keep_hours_from);
         for (webhook, at) in statistics.successes {
             if self.has_webhook(webhook) {
                 let health = self.healths.entry(webhook).or_default();
@@ -62,20 +68,35 @@ impl State {
     }
 }
 
-pub(super) fn slots_of<K: Key>(
-    slots: &Slots<K>,
-    of: K,
-    from: UnixMs,
-    until: UnixMs,
-) -> Vec<(UnixMs, Tally)> {
-    let wanted = slots.iter().filter(|((at, key), _)| (from..until).contains(at) && *key == of);
-    wanted.map(|(&(at, _), tally)| (at, tally.clone())).collect()
+impl<K: Key> Slots<K> {
+    pub(super) fn of(&self, wanted: &[K], span: Span) -> Vec<Slot<K>> {
+        let slots = match span.grain {
+            Grain::Fine => &self.fine,
+            Grain::Hour => &self.hours,
+        };
+        let within = slots
+            .iter()
+            .filter(|((at, of), _)| (span.from..span.until).contains(at) && wanted.contains(of));
+        within.map(|(&(at, of), tally)| Slot { of, at, tally: tally.clone() }).collect()
+    }
+
+    fn add(&mut self, new: Vec<Slot<K>>, keep_from: UnixMs, keep_hours_from: UnixMs) {
+        for Slot { of, at, tally } in new {
+            self.fine.entry((at, of)).or_default().merge(&tally);
+            self.hours.entry((slot_at(at, HOUR_SLOT_MS), of)).or_default().merge(&tally);
+        }
+        drop_oldest(&mut self.fine, keep_from);
+        drop_oldest(&mut self.hours, keep_hours_from);
+    }
 }
 
-fn add<K: Key>(slots: &mut Slots<K>, new: Vec<Slot<K>>, keep_from: UnixMs) {
-    for slot in new {
-        slots.entry((slot.at, slot.of)).or_default().merge(&slot.tally);
+impl<K> Default for Slots<K> {
+    fn default() -> Self {
+        Self { fine: BTreeMap::new(), hours: BTreeMap::new() }
     }
+}
+
+fn drop_oldest<K: Ord>(slots: &mut BTreeMap<(UnixMs, K), Tally>, keep_from: UnixMs) {
     let oldest = slots.keys().next().map(|&(at, _)| at);
     if let Some(oldest) = oldest.filter(|&at| at < keep_from) {
         slots.retain(|&(at, _), _| at != oldest);

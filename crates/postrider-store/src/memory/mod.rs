@@ -24,7 +24,6 @@ use postrider_core::id::{
     WebhookKey,
 };
 use postrider_core::matching::Matching;
-use postrider_core::statistics::Tally;
 use postrider_core::webhook::{Webhook, WebhookState};
 
 use self::state::State;
@@ -32,8 +31,8 @@ use crate::bucket::{BUCKET_MS_DEFAULT, Buckets};
 use crate::error::StoreError;
 use crate::records::{
     ApiKey, Backlog, Batch, CancelRequest, Cancelled, Cancelling, Committed, Counts,
-    DeliveryStanding, DuePage, DueQuery, LaneStart, RetryRequest, Statistics, Swept, Tenant,
-    TenantEnding,
+    DeliveryStanding, DuePage, DueQuery, LaneStart, RetryRequest, Slot, Span, Statistics, Swept,
+    Tenant, TenantEnding,
 };
 use crate::replay::{Replay, ReplayState, ReplayStep, ReplayStepped};
 use crate::search::{DeliveryPage, DeliverySearch, EventPage, EventSearch};
@@ -260,20 +259,18 @@ impl HealthStore for MemoryStore {
 
     async fn webhook_slots(
         &self,
-        webhook: WebhookKey,
-        from: UnixMs,
-        until: UnixMs,
-    ) -> Result<Vec<(UnixMs, Tally)>, StoreError> {
-        Ok(health::slots_of(&self.state().webhook_slots, webhook, from, until))
+        webhooks: Vec<WebhookKey>,
+        span: Span,
+    ) -> Result<Vec<Slot<WebhookKey>>, StoreError> {
+        Ok(self.state().webhook_slots.of(&webhooks, span))
     }
 
     async fn tenant_slots(
         &self,
         tenant: TenantKey,
-        from: UnixMs,
-        until: UnixMs,
-    ) -> Result<Vec<(UnixMs, Tally)>, StoreError> {
-        Ok(health::slots_of(&self.state().tenant_slots, tenant, from, until))
+        span: Span,
+    ) -> Result<Vec<Slot<TenantKey>>, StoreError> {
+        Ok(self.state().tenant_slots.of(&[tenant], span))
     }
 }
 

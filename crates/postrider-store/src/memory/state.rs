@@ -13,9 +13,9 @@ use postrider_core::id::{
     WebhookKey,
 };
 use postrider_core::matching::Matching;
-use postrider_core::statistics::Tally;
 use postrider_core::webhook::{Webhook, WebhookState};
 
+use super::health::Slots;
 use crate::bucket::{Bucket, Buckets};
 use crate::records::{ApiKey, Counts, Swept, Tenant};
 use crate::replay::Replay;
@@ -37,8 +37,8 @@ pub(super) struct State {
     pub(super) history: BTreeMap<HistoryKey, HistoryEntry>,
     pub(super) event_types: BTreeMap<(TenantKey, EventType), CatalogueEntry>,
     pub(super) healths: BTreeMap<WebhookKey, Health>,
-    pub(super) webhook_slots: BTreeMap<(UnixMs, WebhookKey), Tally>,
-    pub(super) tenant_slots: BTreeMap<(UnixMs, TenantKey), Tally>,
+    pub(super) webhook_slots: Slots<WebhookKey>,
+    pub(super) tenant_slots: Slots<TenantKey>,
     pub(super) tenants: BTreeMap<TenantKey, Tenant>,
     pub(super) api_keys: BTreeMap<ApiKeyKey, ApiKey>,
     /// All but the pending ones, which are counted.

@@ -186,8 +186,7 @@ pub(super) fn all(n: Bucket, ids: Bucket) -> Vec<String> {
         entries_of_range,
         entry,
     ];
-    let slots = [slots::WEBHOOKS, slots::TENANTS]
-        .map(|kind| [kind.find, kind.oldest, kind.newest, kind.drop]);
+    let slots = slots::ALL.map(|kind| [kind.find, kind.oldest, kind.newest, kind.drop]);
     (fixed.into_iter().chain(slots.into_iter().flatten()).map(str::to_owned))
         .chain(bucketed.into_iter().map(|text| text(n)))
         .chain([event_id(ids)])

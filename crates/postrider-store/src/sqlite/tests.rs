@@ -6,6 +6,7 @@ use bytes::Bytes;
 use postrider_core::event::{Bodies, Event};
 use postrider_core::id::{EventKey, KeyMaker, WebhookKey};
 use postrider_core::matching::{Matching, Unmatched};
+use postrider_core::statistics::{Grain, HOUR_SLOT_MS, TENANT_SLOT_MS, Tally, slot_at};
 use postrider_signature::NumberPolicy;
 use rusqlite::{Connection, ffi};
 use tempfile::TempDir;
@@ -13,7 +14,7 @@ use tempfile::TempDir;
 use super::view::{id_table, sql};
 use super::{Failure, SqliteOptions, SqliteStore, open, queries, writer};
 use crate::error::StoreError;
-use crate::records::{Accept, Accepted, Batch, DueQuery};
+use crate::records::{Accept, Accepted, Batch, DueQuery, Slot, Span, Statistics};
 use crate::store::{DeliveryStore, EventStore, HealthStore, MaintenanceStore};
 
 const NOW: i64 = 1_795_000_000_000;
@@ -197,6 +198,30 @@ async fn tables_of_the_first_version_are_brought_up_to_date() {
     store.commit(&ground.batch(10)).await.unwrap();
     assert_eq!(store.healths(None, 9).await, Ok(vec![]));
     assert_eq!(open::setting(&store.shared.writer().connection, "bucket_ms").unwrap(), 7);
+}
+
+#[tokio::test]
+async fn hours_are_filled_from_what_was_counted_before_there_were_any() {
+    let mut ground = Ground::new();
+    let (webhook, tenant) = (ground.maker.next(NOW), ground.maker.next(NOW));
+    let (at, tally) = (slot_at(NOW, HOUR_SLOT_MS), Tally { events: 7, ..Tally::default() });
+    let store = ground.open().unwrap();
+    let statistics = Statistics {
+        webhooks: vec![Slot { of: webhook, at, tally: tally.clone() }],
+        tenants: vec![Slot { of: tenant, at: at + TENANT_SLOT_MS, tally: tally.clone() }],
+        ..Statistics::default()
+    };
+    store.add_statistics(statistics).await.unwrap();
+    let undo = "DROP TABLE webhook_hour; DROP TABLE tenant_hour; \
+         DELETE FROM schema_version WHERE version >= 5";
+    store.shared.writer().connection.execute_batch(undo).unwrap();
+    drop(store);
+    let store = ground.open().unwrap();
+    let span = Span { grain: Grain::Hour, from: 0, until: i64::MAX };
+    let of_webhook = store.webhook_slots(vec![webhook], span).await.unwrap();
+    assert_eq!(of_webhook, [Slot { of: webhook, at, tally: tally.clone() }]);
+    let of_tenant = store.tenant_slots(tenant, span).await.unwrap();
+    assert_eq!(of_tenant, [Slot { of: tenant, at, tally }]);
 }
 
 #[tokio::test]

@@ -13,7 +13,6 @@ use postrider_core::id::{
     WebhookKey,
 };
 use postrider_core::matching::Matching;
-use postrider_core::statistics::Tally;
 use postrider_core::webhook::Webhook;
 
 use super::failure::Outcome;
@@ -22,8 +21,8 @@ use super::{Shared, SqliteStore, access, catalogue, health, replays, retention, 
 use crate::error::StoreError;
 use crate::records::{
     ApiKey, Backlog, Batch, CancelRequest, Cancelled, Cancelling, Committed, Counts,
-    DeliveryStanding, DuePage, DueQuery, LaneStart, RetryRequest, Statistics, Swept, Tenant,
-    TenantEnding,
+    DeliveryStanding, DuePage, DueQuery, LaneStart, RetryRequest, Slot, Span, Statistics, Swept,
+    Tenant, TenantEnding,
 };
 use crate::replay::{Replay, ReplayState, ReplayStep, ReplayStepped};
 use crate::search::{DeliveryPage, DeliverySearch, EventPage, EventSearch};
@@ -207,20 +206,18 @@ impl HealthStore for SqliteStore {
 
     async fn webhook_slots(
         &self,
-        webhook: WebhookKey,
-        from: UnixMs,
-        until: UnixMs,
-    ) -> Result<Vec<(UnixMs, Tally)>, StoreError> {
-        self.read(move |view| slots::WEBHOOKS.range(view.connection, webhook, from, until)).await
+        webhooks: Vec<WebhookKey>,
+        span: Span,
+    ) -> Result<Vec<Slot<WebhookKey>>, StoreError> {
+        self.read(move |view| slots::of_webhooks(view.connection, webhooks, span)).await
     }
 
     async fn tenant_slots(
         &self,
         tenant: TenantKey,
-        from: UnixMs,
-        until: UnixMs,
-    ) -> Result<Vec<(UnixMs, Tally)>, StoreError> {
-        self.read(move |view| slots::TENANTS.range(view.connection, tenant, from, until)).await
+        span: Span,
+    ) -> Result<Vec<Slot<TenantKey>>, StoreError> {
+        self.read(move |view| slots::of_tenant(view.connection, tenant, span)).await
     }
 }
 

@@ -1,9 +1,11 @@
 use postrider_core::delivery::Verdict;
 use postrider_core::health::Health;
 use postrider_core::id::{TenantKey, UnixMs, WebhookKey};
-use postrider_core::statistics::{TENANT_SLOT_MS, Tally, WEBHOOK_SLOT_MS, slot_at};
+use postrider_core::statistics::{
+    Grain, HOUR_SLOT_MS, TENANT_SLOT_MS, Tally, WEBHOOK_SLOT_MS, slot_at,
+};
 use postrider_core::webhook::{Webhook, WebhookState};
-use postrider_store::{Backlog, Recorded, Slot, Statistics};
+use postrider_store::{Backlog, Recorded, Slot, Span, Statistics};
 
 use crate::World;
 use crate::world::{START, delivery, first_waiting};
@@ -37,7 +39,16 @@ async fn healths(world: &World) -> Vec<(WebhookKey, Health)> {
 }
 
 fn tally(succeeded: u64, us: u32) -> Tally {
-    let mut tally = Tally { events: 1, succeeded, failed: 2, ..Tally::default() };
+    let mut tally = Tally {
+        events: 1,
+        succeeded,
+        failed: 2,
+        retrying: 1,
+        status_3xx: 3,
+        status_4xx: 4,
+        status_5xx: 5,
+        ..Tally::default()
+    };
     tally.response.record(us);
     tally
 }
@@ -48,8 +59,23 @@ fn slots(of: WebhookKey, at: &[UnixMs]) -> Statistics {
     Statistics { webhooks, ..Statistics::default() }
 }
 
-async fn webhook_slots(world: &World, of: WebhookKey) -> Vec<(UnixMs, Tally)> {
-    world.store.webhook_slots(of, 0, UnixMs::MAX).await.unwrap()
+pub(crate) const EVER: Span = Span { grain: Grain::Fine, from: 0, until: UnixMs::MAX };
+pub(crate) const EVER_BY_HOUR: Span = Span { grain: Grain::Hour, ..EVER };
+
+async fn webhook_slots(world: &World, of: WebhookKey, span: Span) -> Vec<(UnixMs, Tally)> {
+    let found = world.store.webhook_slots(vec![of], span).await.unwrap();
+    assert!(found.iter().all(|slot| slot.of == of));
+    found.into_iter().map(|slot| (slot.at, slot.tally)).collect()
+}
+
+async fn tenant_slots(world: &World, of: TenantKey, span: Span) -> Vec<(UnixMs, Tally)> {
+    let found = world.store.tenant_slots(of, span).await.unwrap();
+    assert!(found.iter().all(|slot| slot.of == of));
+    found.into_iter().map(|slot| (slot.at, slot.tally)).collect()
+}
+
+fn times(slots: &[(UnixMs, Tally)]) -> Vec<UnixMs> {
+    slots.iter().map(|&(at, _)| at).collect()
 }
 
 pub(crate) async fn health_is_kept_with_the_outcome_that_it_tells_of(mut world: World) {
@@ -157,11 +183,10 @@ pub(crate) async fn what_is_counted_apart_adds_up(mut world: World) {
         sum.merge(&tally(succeeded, 40_000));
         sum
     };
-    assert_eq!(webhook_slots(&world, one).await, [(at, sum(3))]);
-    let found = world.store.tenant_slots(tenant, 0, UnixMs::MAX).await.unwrap();
-    assert_eq!(found, [(minute, sum(4))]);
+    assert_eq!(webhook_slots(&world, one, EVER).await, [(at, sum(3))]);
+    assert_eq!(tenant_slots(&world, tenant, EVER).await, [(minute, sum(4))]);
     let nobody: TenantKey = world.key();
-    assert_eq!(world.store.tenant_slots(nobody, 0, UnixMs::MAX).await.unwrap(), []);
+    assert_eq!(tenant_slots(&world, nobody, EVER).await, []);
 }
 
 pub(crate) async fn slots_are_read_by_a_range_of_time(mut world: World) {
@@ -169,29 +194,69 @@ pub(crate) async fn slots_are_read_by_a_range_of_time(mut world: World) {
     let begin = slot_at(START, WEBHOOK_SLOT_MS);
     let at = [0, 1, 2, 5].map(|n| begin + n * WEBHOOK_SLOT_MS);
     world.store.add_statistics(slots(webhook, &at)).await.unwrap();
-    let read = |from: UnixMs, until: UnixMs| {
-        let store = world.store.clone();
-        async move {
-            let found = store.webhook_slots(webhook, from, until).await.unwrap();
-            found.into_iter().map(|(at, _)| at).collect::<Vec<_>>()
-        }
+    for (from, until, expected) in [
+        (at[0], at[3] + 1, &at[..]),
+        (at[1], at[3], &at[1..3]),
+        (at[3] + WEBHOOK_SLOT_MS, UnixMs::MAX, &[]),
+        (0, at[0], &[]),
+    ] {
+        let found = webhook_slots(&world, webhook, Span { from, until, ..EVER }).await;
+        assert_eq!(times(&found), expected);
+    }
+}
+
+pub(crate) async fn hours_hold_all_that_was_counted_in_them(mut world: World) {
+    let [webhook] = world.webhook_keys();
+    let tenant: TenantKey = world.key();
+    let hour = slot_at(START, HOUR_SLOT_MS);
+    let next = hour + HOUR_SLOT_MS;
+    for minutes in [[5, 10, 60], [10, 55, 119]] {
+        let tenants =
+            minutes.map(|n| Slot { of: tenant, at: hour + n * 60_000, tally: tally(1, 7) });
+        let at = minutes.map(|n| slot_at(hour + n * 60_000, WEBHOOK_SLOT_MS));
+        let statistics = Statistics { tenants: tenants.to_vec(), ..slots(webhook, &at) };
+        world.store.add_statistics(statistics).await.unwrap();
+    }
+    let sum = |times: usize, one: &Tally| {
+        let mut sum = Tally::default();
+        (0..times).for_each(|_| sum.merge(one));
+        sum
     };
-    assert_eq!(read(at[0], at[3] + 1).await, at);
-    assert_eq!(read(at[1], at[3]).await, at[1..3]);
-    assert_eq!(read(at[3] + WEBHOOK_SLOT_MS, UnixMs::MAX).await, [0; 0]);
-    assert_eq!(read(0, at[0]).await, [0; 0]);
+    let of_webhook = tally(1, 900);
+    let expected = [(hour, sum(4, &of_webhook)), (next, sum(2, &of_webhook))];
+    assert_eq!(webhook_slots(&world, webhook, EVER_BY_HOUR).await, expected);
+    let of_tenant = tally(1, 7);
+    let expected = [(hour, sum(4, &of_tenant)), (next, sum(2, &of_tenant))];
+    assert_eq!(tenant_slots(&world, tenant, EVER_BY_HOUR).await, expected);
+    let later = Span { from: next, ..EVER_BY_HOUR };
+    assert_eq!(tenant_slots(&world, tenant, later).await, expected[1..]);
+}
+
+pub(crate) async fn slots_of_many_webhooks_come_by_time_and_webhook(mut world: World) {
+    let [one, other, third]: [WebhookKey; 3] = world.webhook_keys();
+    let at = [1, 2].map(|n| n * WEBHOOK_SLOT_MS);
+    for webhook in [third, other, one] {
+        world.store.add_statistics(slots(webhook, &at)).await.unwrap();
+    }
+    let found = world.store.webhook_slots(vec![third, one], EVER).await.unwrap();
+    let found: Vec<_> = found.into_iter().map(|slot| (slot.at, slot.of)).collect();
+    assert_eq!(found, [(at[0], one), (at[0], third), (at[1], one), (at[1], third)]);
+    assert_eq!(world.store.webhook_slots(vec![], EVER).await.unwrap(), []);
 }
 
 pub(crate) async fn the_oldest_slots_go_one_time_after_the_other(mut world: World) {
     let [webhook] = world.webhook_keys();
-    let at = [1, 2, 3].map(|n| n * WEBHOOK_SLOT_MS);
+    let at = [1, 2, 3].map(|n| n * HOUR_SLOT_MS);
     world.store.add_statistics(slots(webhook, &at)).await.unwrap();
     for left in [&at[1..], &at[2..], &at[2..]] {
         let keep = Statistics { keep_webhooks_from: at[2], ..Statistics::default() };
         world.store.add_statistics(keep).await.unwrap();
-        let found = webhook_slots(&world, webhook).await;
-        assert_eq!(found.into_iter().map(|(at, _)| at).collect::<Vec<_>>(), left);
+        assert_eq!(times(&webhook_slots(&world, webhook, EVER).await), left);
     }
+    assert_eq!(times(&webhook_slots(&world, webhook, EVER_BY_HOUR).await), at);
+    let keep = Statistics { keep_hours_from: at[1], ..Statistics::default() };
+    world.store.add_statistics(keep).await.unwrap();
+    assert_eq!(times(&webhook_slots(&world, webhook, EVER_BY_HOUR).await), at[1..]);
 }
 
 pub(crate) async fn a_backlog_is_counted_up_to_a_bound(mut world: World) {

@@ -119,6 +119,8 @@ on_every_store! {
         a_last_success_only_moves_forward_and_changes_nothing_else
         what_is_counted_apart_adds_up
         slots_are_read_by_a_range_of_time
+        hours_hold_all_that_was_counted_in_them
+        slots_of_many_webhooks_come_by_time_and_webhook
         the_oldest_slots_go_one_time_after_the_other
         a_backlog_is_counted_up_to_a_bound;
     listing:

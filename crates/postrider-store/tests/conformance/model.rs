@@ -13,7 +13,7 @@ use postrider_core::event::Event;
 use postrider_core::health::Health;
 use postrider_core::id::{DeliveryKey, EventKey, TenantKey, UnixMs, WebhookKey};
 use postrider_core::matching::Matching;
-use postrider_core::statistics::{TENANT_SLOT_MS, Tally, WEBHOOK_SLOT_MS, slot_at};
+use postrider_core::statistics::{HOUR_SLOT_MS, TENANT_SLOT_MS, Tally, WEBHOOK_SLOT_MS, slot_at};
 use postrider_core::webhook::{Webhook, WebhookState};
 use postrider_store::{
     Accept, Accepted, Batch, CancelRequest, Cancelling, DeliveryFilter, DeliverySearch,
@@ -22,6 +22,7 @@ use postrider_store::{
 };
 use tempfile::TempDir;
 
+use crate::health::{EVER, EVER_BY_HOUR};
 use crate::world::{BUCKET_MS, accept, due_query, sqlite_options};
 use crate::{World, searching};
 
@@ -461,6 +462,7 @@ impl Model {
             successes: vec![(webhook, now - some)],
             keep_webhooks_from: now - 3 * WEBHOOK_SLOT_MS,
             keep_tenants_from: now - 3 * TENANT_SLOT_MS,
+            keep_hours_from: now - some * HOUR_SLOT_MS,
         };
         both!(self, add_statistics(statistics)).unwrap();
     }
@@ -534,7 +536,9 @@ impl Model {
         drop(both!(self, healths(None::<_>, 1_000)));
         drop(both!(self, running_replays(None::<_>, 100)));
         for tenant in self.tenants.clone() {
-            drop(both!(self, tenant_slots(tenant, 0, UnixMs::MAX)));
+            for span in [EVER, EVER_BY_HOUR] {
+                drop(both!(self, tenant_slots(tenant, span)));
+            }
             drop(both!(self, replays(tenant, None::<_>, None::<_>, 100)));
             let search = searching::deliveries_of(tenant, 10_000);
             drop(both!(self, find_deliveries(search)));
@@ -545,8 +549,11 @@ impl Model {
                 drop(both!(self, event(tenant, id)));
             }
         }
+        for span in [EVER, EVER_BY_HOUR] {
+            let receivers = self.receivers.clone();
+            drop(both!(self, webhook_slots(receivers, span)));
+        }
         for webhook in self.receivers.clone() {
-            drop(both!(self, webhook_slots(webhook, 0, UnixMs::MAX)));
             drop(both!(self, history_of_webhook(webhook, None::<_>, 10_000)));
             let query = due_query(webhook, self.world.now, 10_000);
             drop(both!(self, due(query)));

@@ -61,10 +61,30 @@ pub struct TallyView {
     pub attempts: u64,
     pub succeeded: u64,
     pub failed: u64,
+    /// Of the failed ones, those that another attempt was to follow; the others ended their
+    /// delivery.
+    pub retrying: u64,
+    pub answers: AnswersView,
     /// From 0 to 1; null without attempts.
     pub success_rate: Option<f64>,
     /// Of the attempts that were answered; null when none was.
     pub response_ms: Option<PercentilesView>,
+}
+
+/// Attempts by the class of the status that was answered.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct AnswersView {
+    #[serde(rename = "2xx")]
+    pub status_2xx: u64,
+    #[serde(rename = "3xx")]
+    pub status_3xx: u64,
+    #[serde(rename = "4xx")]
+    pub status_4xx: u64,
+    /// 1xx too, which no receiver should answer in the end.
+    #[serde(rename = "5xx")]
+    pub status_5xx: u64,
+    /// No answer, or not to its end.
+    pub none: u64,
 }
 
 /// Response times in milliseconds, each within 6.25 % of the exact one.
@@ -100,6 +120,9 @@ pub struct SlotView {
     pub attempts: u64,
     pub succeeded: u64,
     pub failed: u64,
+    /// Of the failed ones, those that another attempt was to follow.
+    pub retrying: u64,
+    pub answers: AnswersView,
     pub response_ms: Option<PercentilesView>,
 }
 
@@ -150,10 +173,10 @@ pub(super) async fn stats(
     let found = found.map_err(|error| ApiError::store(&error))?;
     let view = StatsView {
         window: window.name(),
-        slots: found.slots.iter().map(|(at, tally)| SlotView::new(*at, tally)).collect(),
-        totals: TallyView::new(&found.total),
+        slots: found.series.slots.iter().map(|(at, tally)| SlotView::new(*at, tally)).collect(),
+        totals: TallyView::new(&found.series.total),
         pending: PendingView::new(&found.backlog),
-        events: found.total.events,
+        events: found.series.total.events,
     };
     Ok(json::answer(StatusCode::OK, &view))
 }
@@ -175,8 +198,22 @@ impl TallyView {
             attempts: tally.attempts(),
             succeeded: tally.succeeded,
             failed: tally.failed,
+            retrying: tally.retrying,
+            answers: AnswersView::new(tally),
             success_rate: rate(tally.succeeded, tally.attempts()),
             response_ms: percentiles(&tally.response),
+        }
+    }
+}
+
+impl AnswersView {
+    fn new(tally: &Tally) -> Self {
+        Self {
+            status_2xx: tally.succeeded,
+            status_3xx: tally.status_3xx,
+            status_4xx: tally.status_4xx,
+            status_5xx: tally.status_5xx,
+            none: tally.unanswered(),
         }
     }
 }
@@ -189,6 +226,8 @@ impl SlotView {
             attempts: tally.attempts(),
             succeeded: tally.succeeded,
             failed: tally.failed,
+            retrying: tally.retrying,
+            answers: AnswersView::new(tally),
             response_ms: percentiles(&tally.response),
         }
     }

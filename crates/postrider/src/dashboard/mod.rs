@@ -10,6 +10,7 @@
 //! strangers wrote (payloads, answers, descriptions) reaches a page through maud's escaping only.
 
 mod assets;
+pub(crate) mod chart;
 mod color;
 mod elements;
 mod form;

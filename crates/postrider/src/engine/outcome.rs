@@ -30,7 +30,7 @@ impl Engine {
         let health = match &what {
             Happening::Attempt(attempt) => {
                 let ended = EndedAttempt { now, delivery, event, attempt };
-                self.count(&ended);
+                self.count(&ended, standing.state());
                 self.judge(&ended, standing.state(), &mut healths)
             }
             Happening::Cancelled { .. } | Happening::RetryRequested { .. } => None,
@@ -39,10 +39,10 @@ impl Engine {
         self.inner.commits.record(was, HistoryEntry { key, delivery, what, standing }, health);
     }
 
-    fn count(&self, ended: &EndedAttempt<'_>) {
+    fn count(&self, ended: &EndedAttempt<'_>, state: DeliveryState) {
         let EndedAttempt { now, delivery, event, attempt } = *ended;
         self.inner.metrics.attempted(attempt);
-        self.inner.statistics.attempted(now, event.tenant, delivery.webhook, attempt);
+        self.inner.statistics.attempted(now, event.tenant, delivery.webhook, attempt, state);
     }
 
     /// What an attempt says about its webhook; returns the health that is to be kept. Nothing more

@@ -7,13 +7,14 @@ use std::collections::HashMap;
 use std::sync::Mutex;
 use std::time::Duration;
 
-use postrider_core::delivery::Attempt;
+use postrider_core::delivery::{Attempt, DeliveryState};
 use postrider_core::health::Health;
 use postrider_core::id::{Key, TenantKey, UnixMs, WebhookKey};
-use postrider_core::statistics::{TENANT_SLOT_MS, Tally, WEBHOOK_SLOT_MS, slot_at};
-use postrider_store::{Backlog, Slot, Statistics, StoreError};
+use postrider_core::statistics::{Grain, TENANT_SLOT_MS, Tally, WEBHOOK_SLOT_MS, slot_at};
+use postrider_store::{Backlog, Slot, Span, Statistics, StoreError};
 use tokio::sync::RwLock;
 
+use super::series::Series;
 use super::{Engine, lock};
 
 /// Between two flushes: so much a crash may lose.
@@ -29,8 +30,10 @@ const BACKLOG_COUNT_MAX: usize = 10_000;
 const HOUR_MS: UnixMs = 3_600_000;
 const DAY_MS: UnixMs = 24 * HOUR_MS;
 /// A week and a day, so that the week of each window is whole.
-const KEEP_WEBHOOK_SLOTS_MS: UnixMs = 8 * DAY_MS;
-const KEEP_TENANT_SLOTS_MS: UnixMs = 31 * DAY_MS;
+pub(super) const KEEP_WEBHOOK_SLOTS_MS: UnixMs = 8 * DAY_MS;
+pub(super) const KEEP_TENANT_SLOTS_MS: UnixMs = 31 * DAY_MS;
+/// A quarter of a year: longer than most events are kept, and no more rows than fine slots have.
+const KEEP_HOURS_MS: UnixMs = 92 * DAY_MS;
 
 /// A span of time up to now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,9 +54,7 @@ pub struct WebhookHealth {
 /// What was counted of a tenant in a window.
 #[derive(Clone, Debug)]
 pub struct TenantStatistics {
-    /// Every slot of the window, oldest first, [`Window::slot_ms`] each.
-    pub slots: Vec<(UnixMs, Tally)>,
-    pub total: Tally,
+    pub series: Series,
     pub backlog: Backlog,
 }
 
@@ -69,7 +70,7 @@ impl Window {
     }
 
     /// Width of the slots that a tenant's window is told in: enough of them for a chart.
-    pub fn slot_ms(self) -> UnixMs {
+    fn slot_ms(self) -> UnixMs {
         match self {
             Self::Hour => TENANT_SLOT_MS,
             Self::Day => 15 * 60_000,
@@ -80,32 +81,35 @@ impl Window {
     /// When its first slot of some width begins. The last one holds `now`, so the window is as
     /// long as it says to the width of a slot.
     fn begin(self, now: UnixMs, slot_ms: UnixMs) -> UnixMs {
-        let length_ms = match self {
+        slot_at(now, slot_ms) + slot_ms - self.length_ms()
+    }
+
+    fn length_ms(self) -> UnixMs {
+        match self {
             Self::Hour => HOUR_MS,
             Self::Day => DAY_MS,
             Self::Week => 7 * DAY_MS,
-        };
-        slot_at(now, slot_ms) + slot_ms - length_ms
+        }
     }
 }
 
 /// What was counted since the last flush.
 #[derive(Debug, Default)]
 pub(super) struct StatisticsBook {
-    open: Mutex<Open>,
+    pub(super) open: Mutex<Open>,
     /// Held by a flush alone, and by each reading of both memory and store: what is on its way
     /// between them is never counted twice or not at all.
-    flushing: RwLock<()>,
+    pub(super) flushing: RwLock<()>,
 }
 
 #[derive(Debug, Default)]
-struct Open {
-    webhooks: OpenSlots<WebhookKey>,
-    tenants: OpenSlots<TenantKey>,
+pub(super) struct Open {
+    pub(super) webhooks: OpenSlots<WebhookKey>,
+    pub(super) tenants: OpenSlots<TenantKey>,
     successes: HashMap<WebhookKey, UnixMs>,
 }
 
-type OpenSlots<K> = HashMap<(K, UnixMs), Tally>;
+pub(super) type OpenSlots<K> = HashMap<(K, UnixMs), Tally>;
 
 impl StatisticsBook {
     pub(super) fn attempted(
@@ -114,17 +118,18 @@ impl StatisticsBook {
         tenant: TenantKey,
         webhook: WebhookKey,
         attempt: &Attempt,
+        state: DeliveryState,
     ) {
         let total_us = attempt.timing.total_us;
         let mut open = lock(&self.open);
         if let Some(tally) = slot(&mut open.webhooks, webhook, slot_at(now, WEBHOOK_SLOT_MS)) {
-            tally.count_attempt(&attempt.result, total_us);
+            tally.count_attempt(&attempt.result, total_us, state);
             if attempt.result.is_success() {
                 open.successes.insert(webhook, now);
             }
         }
         if let Some(tally) = slot(&mut open.tenants, tenant, slot_at(now, TENANT_SLOT_MS)) {
-            tally.count_attempt(&attempt.result, total_us);
+            tally.count_attempt(&attempt.result, total_us, state);
         }
     }
 
@@ -143,6 +148,7 @@ impl StatisticsBook {
             successes: open.successes.into_iter().collect(),
             keep_webhooks_from: now - KEEP_WEBHOOK_SLOTS_MS,
             keep_tenants_from: now - KEEP_TENANT_SLOTS_MS,
+            keep_hours_from: now - KEEP_HOURS_MS,
         }
     }
 }
@@ -177,16 +183,11 @@ impl Engine {
     pub async fn webhook_health(&self, webhook: WebhookKey) -> Result<WebhookHealth, StoreError> {
         let now = self.now();
         let begin = |window: Window| window.begin(now, WEBHOOK_SLOT_MS);
-        let slots = {
-            let _reading = self.inner.statistics.flushing.read().await;
-            let mut slots =
-                self.store().webhook_slots(webhook, begin(Window::Week), UnixMs::MAX).await?;
-            slots.extend(still_open(&lock(&self.inner.statistics.open).webhooks, webhook));
-            slots
-        };
+        let span = Span { grain: Grain::Fine, from: begin(Window::Week), until: UnixMs::MAX };
+        let slots = self.webhooks_counted(vec![webhook], span).await?;
         let windows = Window::ALL.map(|window| {
-            let within = slots.iter().filter(|&&(at, _)| at >= begin(window));
-            (window, sum(within.map(|(_, tally)| tally)))
+            let within = slots.iter().filter(|slot| slot.at >= begin(window));
+            (window, sum(within.map(|slot| &slot.tally)))
         });
         let backlog = self.store().backlog(vec![webhook], BACKLOG_COUNT_MAX).await?;
         Ok(WebhookHealth { health: self.inner.health.of(webhook), backlog, windows })
@@ -198,27 +199,12 @@ impl Engine {
         tenant: TenantKey,
         window: Window,
     ) -> Result<TenantStatistics, StoreError> {
-        let now = self.now();
-        let begin = window.begin(now, window.slot_ms());
-        let counted = {
-            let _reading = self.inner.statistics.flushing.read().await;
-            let mut counted = self.store().tenant_slots(tenant, begin, UnixMs::MAX).await?;
-            counted.extend(still_open(&lock(&self.inner.statistics.open).tenants, tenant));
-            counted
-        };
-        let mut slots = Vec::new();
-        let mut at = begin;
-        while at <= now {
-            let end = at + window.slot_ms();
-            let within = counted.iter().filter(|(time, _)| (at..end).contains(time));
-            slots.push((at, sum(within.map(|(_, tally)| tally))));
-            at = end;
-        }
-        let total = sum(slots.iter().map(|(_, tally)| tally));
+        let begin = window.begin(self.now(), window.slot_ms());
+        let series = self.tenant_series(tenant, begin..begin + window.length_ms()).await?;
         let webhooks = self.webhooks(tenant, None, usize::MAX, |_| true);
         let webhooks = webhooks.iter().map(|live| live.webhook.key).collect();
         let backlog = self.store().backlog(webhooks, BACKLOG_COUNT_MAX).await?;
-        Ok(TenantStatistics { slots, total, backlog })
+        Ok(TenantStatistics { series, backlog })
     }
 }
 
@@ -234,16 +220,17 @@ fn slot<K: Key + std::hash::Hash>(
     Some(slots.entry((of, at)).or_default())
 }
 
-fn still_open<K: Key>(slots: &OpenSlots<K>, of: K) -> Vec<(UnixMs, Tally)> {
-    let mine = slots.iter().filter(|&(&(key, _), _)| key == of);
-    mine.map(|(&(_, at), tally)| (at, tally.clone())).collect()
+/// `of` ascends.
+pub(super) fn still_open<K: Key>(slots: &OpenSlots<K>, of: &[K]) -> Vec<Slot<K>> {
+    let wanted = slots.iter().filter(|&(&(key, _), _)| of.binary_search(&key).is_ok());
+    wanted.map(|(&(of, at), tally)| Slot { of, at, tally: tally.clone() }).collect()
 }
 
 fn closed<K>(slots: OpenSlots<K>) -> Vec<Slot<K>> {
     slots.into_iter().map(|((of, at), tally)| Slot { of, at, tally }).collect()
 }
 
-fn sum<'a>(tallies: impl Iterator<Item = &'a Tally>) -> Tally {
+pub(super) fn sum<'a>(tallies: impl Iterator<Item = &'a Tally>) -> Tally {
     tallies.fold(Tally::default(), |mut sum, tally| {
         sum.merge(tally);
         sum

@@ -24,6 +24,10 @@ async fn publish(server: &Server) {
     panic!("{path} never showed an attempt");
 }
 
+fn no_answers(times: u32) -> Value {
+    json!({"2xx": 0, "3xx": 0, "4xx": 0, "5xx": 0, "none": times})
+}
+
 async fn get(server: &Server, path: &str) -> Value {
     let reply = server.call("GET", path, "").await;
     assert_eq!(reply.status, 200, "{reply:?}");
@@ -35,7 +39,8 @@ async fn the_health_of_a_webhook_that_was_never_attempted_is_empty() {
     let server = Server::start().await;
     let key = webhook(&server).await;
     let empty = json!({
-        "attempts": 0, "succeeded": 0, "failed": 0, "success_rate": null, "response_ms": null
+        "attempts": 0, "succeeded": 0, "failed": 0, "retrying": 0, "answers": no_answers(0),
+        "success_rate": null, "response_ms": null
     });
     let expected = json!({
         "webhook_id": key,
@@ -62,7 +67,8 @@ async fn a_failure_shows_in_health_and_statistics_at_once() {
         (&json!(1), &json!(false))
     );
     let failed = json!({
-        "attempts": 1, "succeeded": 0, "failed": 1, "success_rate": 0.0, "response_ms": null
+        "attempts": 1, "succeeded": 0, "failed": 1, "retrying": 1, "answers": no_answers(1),
+        "success_rate": 0.0, "response_ms": null
     });
     assert_eq!(health["windows"]["7d"], failed);
     for (window, slots) in [("1h", 60), ("24h", 96), ("7d", 84)] {
