@@ -20,6 +20,7 @@ mod live;
 mod look;
 mod pages;
 mod portal;
+mod range;
 mod session;
 mod sign_in;
 mod visit;

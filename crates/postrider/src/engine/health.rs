@@ -3,16 +3,17 @@
 //! An outcome changes it at the moment in which its record is queued, under one lock, so that
 //! records carry health in the order in which it changed.
 
+use std::cmp::Reverse;
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use postrider_core::health::Health;
-use postrider_core::id::WebhookKey;
+use postrider_core::id::{TenantKey, WebhookKey};
 use postrider_core::webhook::{DisabledReason, Webhook, WebhookState};
 use postrider_store::{Store, StoreError};
 
 use super::shell::RETRY_PAUSE;
-use super::{Engine, lock};
+use super::{Engine, LiveWebhook, lock};
 
 /// Rows read at once at start.
 const PAGE: usize = 1_000;
@@ -48,6 +49,31 @@ impl HealthBook {
 }
 
 impl Engine {
+    /// Webhooks of a tenant that fail now or were disabled for it, those first that failed most
+    /// often in a row; `limit` at most, and how many there are in all.
+    pub fn troubled_webhooks(
+        &self,
+        tenant: TenantKey,
+        limit: usize,
+    ) -> (Vec<Arc<LiveWebhook>>, usize) {
+        let failing: Vec<_> = {
+            let healths = self.inner.health.open();
+            let failing = healths.iter().filter(|(_, health)| health.failures_in_a_row > 0);
+            failing.map(|(&webhook, health)| (health.failures_in_a_row, webhook)).collect()
+        };
+        let mut troubled: Vec<_> = failing
+            .into_iter()
+            .filter_map(|(failures, webhook)| Some((failures, self.webhook(tenant, webhook)?)))
+            .filter(|(_, live)| {
+                let by_a_person = WebhookState::Disabled(DisabledReason::Requested);
+                live.webhook.state != by_a_person
+            })
+            .collect();
+        troubled.sort_by_key(|(failures, live)| (Reverse(*failures), live.webhook.key));
+        let count = troubled.len();
+        (troubled.into_iter().take(limit).map(|(_, live)| live).collect(), count)
+    }
+
     /// Before a change is stored: one that enables a webhook begins its count anew. That is durable
     /// first, or a crash in between would leave it enabled with a run that is past bearing.
     pub(super) async fn before_change(

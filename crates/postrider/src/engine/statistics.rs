@@ -201,10 +201,14 @@ impl Engine {
     ) -> Result<TenantStatistics, StoreError> {
         let begin = window.begin(self.now(), window.slot_ms());
         let series = self.tenant_series(tenant, begin..begin + window.length_ms()).await?;
+        Ok(TenantStatistics { series, backlog: self.tenant_backlog(tenant).await? })
+    }
+
+    /// What is pending for all webhooks of a tenant, counted up to 10,000.
+    pub async fn tenant_backlog(&self, tenant: TenantKey) -> Result<Backlog, StoreError> {
         let webhooks = self.webhooks(tenant, None, usize::MAX, |_| true);
         let webhooks = webhooks.iter().map(|live| live.webhook.key).collect();
-        let backlog = self.store().backlog(webhooks, BACKLOG_COUNT_MAX).await?;
-        Ok(TenantStatistics { series, backlog })
+        self.store().backlog(webhooks, BACKLOG_COUNT_MAX).await
     }
 }
 
