@@ -4,6 +4,8 @@
 //! There is no index for each thing that one can ask for, and there will be none: the hot path
 //! would pay for it. A search walks the tenant's events in order and judges each; what it looks
 //! at is bounded, and where it stopped is part of the answer, so that the next one goes on there.
+//! A store may pass by events of which it knows that no delivery is meant: those that went wrong
+//! are few, and looked for most.
 
 use std::ops::ControlFlow;
 
@@ -100,7 +102,8 @@ pub struct DeliverySearch {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct DeliveryPage {
     pub deliveries: Vec<FoundDelivery>,
-    /// Events in the filter's range that were looked at to their end, of whichever type.
+    /// Events in the filter's range that were looked at to their end, of whichever type. Counted
+    /// where the oldest come first; a search for the newest may pass some by, and says 0.
     pub events: u64,
     /// Where to go on; `None` when all was looked at.
     pub next: Option<DeliveryKey>,
@@ -302,6 +305,12 @@ impl<'a> DeliveryWalk<'a> {
         (first, end)
     }
 
+    /// An event turned out to be another tenant's. Breaks when the walk is over.
+    pub(crate) fn stranger(&mut self, event: EventKey) -> ControlFlow<()> {
+        self.budget.look();
+        self.stop_when_full(whole(event))
+    }
+
     /// Takes in an event; whether its deliveries have to be looked at.
     pub(crate) fn event(&mut self, event: &Event) -> bool {
         self.budget.look_at(event);
@@ -350,7 +359,10 @@ impl<'a> DeliveryWalk<'a> {
         self.stop_when_full(whole(event.key))
     }
 
-    pub(crate) fn page(self) -> DeliveryPage {
+    pub(crate) fn page(mut self) -> DeliveryPage {
+        if self.search.order == Order::NewestFirst {
+            self.page.events = 0;
+        }
         self.page
     }
 

@@ -11,9 +11,9 @@ use postrider_core::id::{DeliveryKey, EventKey};
 use rusqlite::Connection;
 
 use super::failure::Outcome;
-use super::ledger::{IndexNow, Ledger};
+use super::ledger::{HistoryRow, IndexNow, Ledger};
 use super::view::{id_table, sql};
-use super::{health, index, pending};
+use super::{health, index, pending, trouble};
 use crate::bucket::Bucket;
 use crate::codec::{encode_event, encode_history, encode_matching};
 use crate::records::{Accept, Accepted, Batch, Committed, Record, Recorded};
@@ -199,14 +199,15 @@ impl<'a> Work<'a> {
     fn append_history(&mut self, entry: &HistoryEntry) -> Outcome<()> {
         let n = self.ledger.bucket_of(self.connection, entry.key)?;
         let DeliveryKey { event, webhook } = entry.delivery;
-        let row = (sql(event), sql(webhook), sql(entry.key));
+        let (event, webhook, key) = (sql(event), sql(webhook), sql(entry.key));
         self.scratch.clear();
         encode_history(entry, self.scratch);
         let insert = format!("INSERT INTO history_{n} VALUES (?1, ?2, ?3, ?4)");
         let mut insert = self.connection.prepare_cached(&insert)?;
-        insert.execute((row.2, row.0, row.1, &self.scratch[..]))?;
+        insert.execute((key, event, webhook, &self.scratch[..]))?;
+        let row = HistoryRow { event, webhook, key, trouble: trouble::of(entry) };
         if self.ledger.note_history(n, row) == IndexNow::Yes {
-            index::insert_history(self.connection, n, row)?;
+            index::insert_history(self.connection, n, &row)?;
         }
         Ok(())
     }

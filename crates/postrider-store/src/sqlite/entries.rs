@@ -45,6 +45,11 @@ impl Entries {
         Ok(entries)
     }
 
+    /// Every event that something in no index yet is about, in no order.
+    pub(super) fn events_in_tails(&self) -> impl Iterator<Item = EventKey> {
+        self.tails.keys().copied()
+    }
+
     /// Reads what the indexes say of the events from `first` to `last`, which are asked for next.
     pub(super) fn turn_to(
         &mut self,

@@ -1,11 +1,13 @@
 //! The list indexes, filled in sorted bulk: each page of an index is written once for many
 //! rows, where an eager index would write it once for each.
 
+use postrider_core::id::DeliveryKey;
 use rusqlite::{Connection, params};
 
 use super::failure::Outcome;
-use super::ledger::{Ledger, Tail};
-use super::view::Marks;
+use super::ledger::{HistoryRow, Ledger, Tail};
+use super::trouble;
+use super::view::{Marks, key};
 use crate::bucket::Bucket;
 
 /// What awaits the indexes of a bucket.
@@ -14,11 +16,17 @@ pub(super) fn read_tail(connection: &Connection, n: Bucket, marks: Marks) -> Out
     let mut statement = connection.prepare(&query)?;
     let events = statement.query_map([marks.event], |row| Ok((row.get(0)?, row.get(1)?)))?;
     let events = events.collect::<Result<_, _>>()?;
-    let query = format!("SELECT event, webhook, key FROM history_{n} WHERE key > ?1");
+    let query = format!("SELECT event, webhook, key, entry FROM history_{n} WHERE key > ?1");
     let mut statement = connection.prepare(&query)?;
-    let history =
-        statement.query_map([marks.history], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
-    let history = history.collect::<Result<_, _>>()?;
+    let mut rows = statement.query([marks.history])?;
+    let mut history = Vec::new();
+    while let Some(row) = rows.next()? {
+        let (event, webhook, entry) = (row.get(0)?, row.get(1)?, row.get(2)?);
+        let delivery = DeliveryKey { event: key(event), webhook: key(webhook) };
+        let bytes = row.get_ref(3)?.as_blob().map_err(rusqlite::Error::from)?;
+        let trouble = trouble::read(key(entry), delivery, bytes)?;
+        history.push(HistoryRow { event, webhook, key: entry, trouble });
+    }
     Ok(Tail { events, history })
 }
 
@@ -48,7 +56,7 @@ pub(super) fn fill(connection: &Connection, ledger: &mut Ledger, n: Bucket) -> O
         return Ok(0);
     }
     marks.event = (tail.events.iter().map(|&(_, event)| event)).fold(marks.event, i64::max);
-    marks.history = (tail.history.iter().map(|&(_, _, key)| key)).fold(marks.history, i64::max);
+    marks.history = (tail.history.iter().map(|row| row.key)).fold(marks.history, i64::max);
 
     tail.events.sort_unstable();
     for &row in &tail.events {
@@ -56,13 +64,14 @@ pub(super) fn fill(connection: &Connection, ledger: &mut Ledger, n: Bucket) -> O
     }
     tail.history.sort_unstable();
     let mut by_delivery = connection.prepare_cached(&by_delivery_sql(n))?;
-    for &row in &tail.history {
-        by_delivery.execute(row)?;
+    for row in &tail.history {
+        by_delivery.execute((row.event, row.webhook, row.key))?;
+        insert_trouble(connection, n, row)?;
     }
-    tail.history.sort_unstable_by_key(|&(_, webhook, key)| (webhook, key));
+    tail.history.sort_unstable_by_key(|row| (row.webhook, row.key));
     let mut by_webhook = connection.prepare_cached(&by_webhook_sql(n))?;
-    for &(_, webhook, key) in &tail.history {
-        by_webhook.execute((webhook, key))?;
+    for row in &tail.history {
+        by_webhook.execute((row.webhook, row.key))?;
     }
     tail.events.clear();
     tail.history.clear();
@@ -80,16 +89,18 @@ pub(super) fn insert_event(connection: &Connection, n: Bucket, row: (i64, i64)) 
     Ok(())
 }
 
-/// Event, webhook, history.
-pub(super) fn insert_history(
-    connection: &Connection,
-    n: Bucket,
-    row: (i64, i64, i64),
-) -> Outcome<()> {
-    connection.prepare_cached(&by_delivery_sql(n))?.execute(row)?;
-    let (_, webhook, key) = row;
+pub(super) fn insert_history(connection: &Connection, n: Bucket, row: &HistoryRow) -> Outcome<()> {
+    let HistoryRow { event, webhook, key, .. } = *row;
+    connection.prepare_cached(&by_delivery_sql(n))?.execute((event, webhook, key))?;
     connection.prepare_cached(&by_webhook_sql(n))?.execute((webhook, key))?;
-    Ok(())
+    insert_trouble(connection, n, row)
+}
+
+fn insert_trouble(connection: &Connection, n: Bucket, row: &HistoryRow) -> Outcome<()> {
+    match row.trouble {
+        Some(what) => trouble::insert(connection, n, (row.event, row.webhook, what)),
+        None => Ok(()),
+    }
 }
 
 fn by_delivery_sql(n: Bucket) -> String {

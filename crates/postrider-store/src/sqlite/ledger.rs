@@ -9,6 +9,7 @@ use postrider_core::id::{EventKey, HistoryKey, Key, MatchingKey};
 use rusqlite::{Connection, params};
 
 use super::failure::Outcome;
+use super::trouble::{self, What};
 use super::view::{Live, Marks, View, id_table, read_live, sql};
 use super::{index, open};
 use crate::bucket::{Bucket, Buckets};
@@ -24,8 +25,17 @@ const MATCHINGS_KNOWN_MAX: usize = 65_536;
 pub(super) struct Tail {
     /// Tenant, event.
     pub(super) events: Vec<(i64, i64)>,
-    /// Event, webhook, history.
-    pub(super) history: Vec<(i64, i64, i64)>,
+    pub(super) history: Vec<HistoryRow>,
+}
+
+/// What the indexes have of an entry of a history. Ordered as the index by delivery is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct HistoryRow {
+    pub(super) event: i64,
+    pub(super) webhook: i64,
+    pub(super) key: i64,
+    /// What went wrong, if anything.
+    pub(super) trouble: Option<What>,
 }
 
 #[derive(Debug)]
@@ -75,6 +85,7 @@ impl Ledger {
             }
         }
         connection.execute_batch(&BUCKET_SQL.replace("{n}", &n.to_string()))?;
+        trouble::create(connection, n)?;
         connection.execute_batch(&EVENT_ID_SQL.replace("{n}", &id_table(n).to_string()))?;
         let marks = Marks {
             event: sql(self.buckets.first_key::<EventKey>(n)) - 1,
@@ -125,8 +136,8 @@ impl Ledger {
     }
 
     /// The same for an entry of a history.
-    pub(super) fn note_history(&mut self, n: Bucket, row: (i64, i64, i64)) -> IndexNow {
-        if self.live.get(&n).is_some_and(|marks| row.2 <= marks.history) {
+    pub(super) fn note_history(&mut self, n: Bucket, row: HistoryRow) -> IndexNow {
+        if self.live.get(&n).is_some_and(|marks| row.key <= marks.history) {
             return IndexNow::Yes;
         }
         self.tails.entry(n).or_default().history.push(row);
@@ -159,7 +170,9 @@ pub(super) fn id_table_name(table: Bucket) -> String {
     format!("event_id_{table}")
 }
 
-fn tables_of(n: Bucket) -> [String; 6] {
-    ["event", "history", "matching", "event_by_tenant", "history_by_delivery", "history_by_webhook"]
+fn tables_of(n: Bucket) -> [String; 7] {
+    let indexes = ["event_by_tenant", "history_by_delivery", "history_by_webhook", "trouble"];
+    let [by_tenant, by_delivery, by_webhook, trouble] = indexes;
+    ["event", "history", "matching", by_tenant, by_delivery, by_webhook, trouble]
         .map(|kind| format!("{kind}_{n}"))
 }

@@ -22,6 +22,7 @@ mod retention;
 mod search;
 mod slots;
 mod standings;
+mod trouble;
 mod verbs;
 mod view;
 mod webhooks;

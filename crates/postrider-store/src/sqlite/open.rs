@@ -8,7 +8,7 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension};
 
 use super::SqliteOptions;
 use super::failure::{Failure, Outcome};
-use super::slots;
+use super::{slots, trouble};
 use crate::error::StoreError;
 
 /// Older ones have a bug in resetting the write-ahead log that can corrupt the file.
@@ -21,9 +21,12 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0003_event_types.sql"),
     include_str!("migrations/0004_replay.sql"),
     include_str!("migrations/0005_hours.sql"),
+    include_str!("migrations/0006_trouble.sql"),
 ];
 /// The version that brought hours.
 const HOURS_VERSION: usize = 5;
+/// The version that brought the index of what went wrong.
+const TROUBLE_VERSION: usize = 6;
 
 /// Pages of 8 KB: a 1 KB event or two fit without overflow, and half the pages to log.
 const PAGE_BYTES: u32 = 8192;
@@ -134,6 +137,9 @@ fn migrate(connection: &mut Connection, bucket_ms: i64) -> Outcome<()> {
         transaction.execute_batch(step)?;
         if at + 1 == HOURS_VERSION {
             slots::fill_hours(&transaction)?;
+        }
+        if at + 1 == TROUBLE_VERSION {
+            trouble::fill_all(&transaction)?;
         }
         let version = i64::try_from(at + 1).unwrap_or(i64::MAX);
         transaction.execute("INSERT INTO schema_version VALUES (?1)", [version])?;

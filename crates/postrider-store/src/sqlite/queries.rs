@@ -147,6 +147,22 @@ pub(super) fn entries_of_range(n: Bucket) -> String {
     )
 }
 
+/// ?1 first, ?2 end, ?3 mask, ?4 limit.
+pub(super) fn troubled(n: Bucket) -> String {
+    format!(
+        "SELECT event FROM trouble_{n} WHERE event >= ?1 AND event < ?2 \
+         AND (?3 >> what) & 1 = 1 GROUP BY event ORDER BY event DESC LIMIT ?4"
+    )
+}
+
+/// The same of ?5 webhook.
+pub(super) fn troubled_of_webhook(n: Bucket) -> String {
+    format!(
+        "SELECT event FROM trouble_{n} WHERE webhook = ?5 AND event >= ?1 AND event < ?2 \
+         AND (?3 >> what) & 1 = 1 GROUP BY event ORDER BY event DESC LIMIT ?4"
+    )
+}
+
 pub(super) fn entry(n: Bucket) -> String {
     format!("SELECT entry FROM history_{n} WHERE key = ?1")
 }
@@ -184,6 +200,8 @@ pub(super) fn all(n: Bucket, ids: Bucket) -> Vec<String> {
         last_entries_in_tail,
         last_entries_in_index,
         entries_of_range,
+        troubled,
+        troubled_of_webhook,
         entry,
     ];
     let slots = slots::ALL.map(|kind| [kind.find, kind.oldest, kind.newest, kind.drop]);

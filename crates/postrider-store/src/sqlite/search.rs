@@ -12,6 +12,7 @@ use postrider_core::id::{EventKey, Key, MatchingKey, WebhookKey};
 use super::entries::Entries;
 use super::failure::Outcome;
 use super::standings::Stood;
+use super::trouble::Wanted;
 use super::view::View;
 use crate::search::{
     DeliveryPage, DeliverySearch, DeliveryWalk, EventPage, EventSearch, EventWalk, LastAttempt,
@@ -72,6 +73,15 @@ impl View<'_> {
         let entries = Entries::read(self)?;
         let mut walker = Walker { view: self, fanouts: Fanouts::default(), entries };
         let (mut first, mut end) = walk.range();
+        if let Some(wanted) = Wanted::of(search) {
+            // of older events some are kept whose history has gone
+            let bucket = self.kept_below.max(self.buckets.of(first));
+            let kept = self.buckets.first_key::<EventKey>(bucket).max(first);
+            if walker.walk_troubled(&mut walk, search, wanted, (kept, end))?.is_break() {
+                return Ok(walk.page());
+            }
+            end = end.min(kept);
+        }
         while first < end {
             let events = self.events_within(search, first, end)?;
             let keys = || events.iter().map(|event| event.key);
@@ -134,6 +144,37 @@ impl View<'_> {
 }
 
 impl Walker<'_> {
+    /// Walks the events alone that an index says something of, newest first.
+    fn walk_troubled(
+        &mut self,
+        walk: &mut DeliveryWalk<'_>,
+        search: &DeliverySearch,
+        wanted: Wanted,
+        (first, mut end): (EventKey, EventKey),
+    ) -> Outcome<ControlFlow<()>> {
+        while first < end {
+            let range = (first, end);
+            let keys =
+                self.view.troubled_events(search, wanted, &self.entries, range, EVENTS_AT_ONCE)?;
+            let (Some(&newest), Some(&oldest)) = (keys.first(), keys.last()) else {
+                break;
+            };
+            self.entries.turn_to(self.view, oldest, newest)?;
+            for &key in &keys {
+                let event = self.view.event_by_key(key)?;
+                let looked = match event.filter(|event| event.tenant == search.tenant) {
+                    Some(event) => self.look_into(walk, search, &event)?,
+                    None => walk.stranger(key),
+                };
+                if looked.is_break() {
+                    return Ok(ControlFlow::Break(()));
+                }
+            }
+            end = oldest;
+        }
+        Ok(ControlFlow::Continue(()))
+    }
+
     fn look_into(
         &mut self,
         walk: &mut DeliveryWalk<'_>,

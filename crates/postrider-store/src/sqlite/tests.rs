@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use postrider_core::delivery::DeliveryState;
 use postrider_core::event::{Bodies, Event};
-use postrider_core::id::{EventKey, KeyMaker, WebhookKey};
+use postrider_core::id::{DeliveryKey, EventKey, KeyMaker, WebhookKey};
 use postrider_core::matching::{Matching, Unmatched};
 use postrider_core::statistics::{Grain, HOUR_SLOT_MS, TENANT_SLOT_MS, Tally, slot_at};
 use postrider_signature::NumberPolicy;
@@ -14,7 +15,8 @@ use tempfile::TempDir;
 use super::view::{id_table, sql};
 use super::{Failure, SqliteOptions, SqliteStore, open, queries, writer};
 use crate::error::StoreError;
-use crate::records::{Accept, Accepted, Batch, DueQuery, Slot, Span, Statistics};
+use crate::records::{Accept, Accepted, Batch, CancelRequest, DueQuery, Slot, Span, Statistics};
+use crate::search::{DeliveryFilter, DeliverySearch, Order};
 use crate::store::{DeliveryStore, EventStore, HealthStore, MaintenanceStore};
 
 const NOW: i64 = 1_795_000_000_000;
@@ -222,6 +224,36 @@ async fn hours_are_filled_from_what_was_counted_before_there_were_any() {
     assert_eq!(of_webhook, [Slot { of: webhook, at, tally: tally.clone() }]);
     let of_tenant = store.tenant_slots(tenant, span).await.unwrap();
     assert_eq!(of_tenant, [Slot { of: tenant, at, tally }]);
+}
+
+#[tokio::test]
+async fn what_went_wrong_before_there_was_an_index_of_it_is_in_it() {
+    let mut ground = Ground::new();
+    let options = SqliteOptions { index_rows: 1, ..SqliteOptions::default() };
+    let open = |ground: &Ground| SqliteStore::open(ground.folder.path().join("store.db"), options);
+    let store = open(&ground).unwrap();
+    let batch = ground.batch(10);
+    let (event, webhook) = (&batch.accepts[0].event, batch.accepts[0].matching.matched[0]);
+    store.commit(&batch).await.unwrap();
+    let delivery = DeliveryKey { event: event.key, webhook };
+    let request = CancelRequest { delivery, at: NOW, key: ground.maker.next(NOW) };
+    store.request_cancel(request).await.unwrap();
+    let n = store.shared.buckets.of(event.key);
+    let undo = format!("DROP TABLE trouble_{n}; DELETE FROM schema_version WHERE version >= 6");
+    store.shared.writer().connection.execute_batch(&undo).unwrap();
+    drop(store);
+    let store = open(&ground).unwrap();
+    let states = vec![DeliveryState::Cancelled];
+    let search = DeliverySearch {
+        tenant: event.tenant,
+        filter: DeliveryFilter { states, ..DeliveryFilter::all() },
+        with_missed: false,
+        order: Order::NewestFirst,
+        beyond: None,
+        limit: 9,
+    };
+    let found = store.find_deliveries(search).await.unwrap().deliveries;
+    assert_eq!(found.iter().map(|found| found.delivery).collect::<Vec<_>>(), [delivery]);
 }
 
 #[tokio::test]

@@ -139,6 +139,7 @@ on_every_store! {
         a_search_looks_at_a_bounded_number
         deliveries_come_newest_event_first_in_pages_of_every_size
         deliveries_are_found_by_what_they_are
+        what_went_wrong_is_found_among_what_went_well
         a_found_delivery_tells_its_last_attempt
         what_a_webhook_missed_is_found_on_request;
     replays:

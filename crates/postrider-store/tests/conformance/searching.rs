@@ -130,13 +130,14 @@ pub(crate) async fn a_search_looks_at_a_bounded_number(mut world: World) {
     assert_eq!((page.events.len(), page.next), (0, None));
 
     let mut none = deliveries_of(tenant, 9);
-    none.filter.states = vec![DeliveryState::Failed];
+    none.filter.status = Some(StatusClass::Hundreds(2));
+    none.order = Order::OldestFirst;
     let page = world.store.find_deliveries(none.clone()).await.unwrap();
     // each event and its one delivery: the last event that was looked at has its delivery left
     assert_eq!(page.deliveries, []);
     let half = u64::try_from(LOOKS_MAX / 2).unwrap();
     assert_eq!(page.events, half - 1);
-    let last = &events[events.len() - LOOKS_MAX / 2];
+    let last = &events[LOOKS_MAX / 2 - 1];
     assert_eq!(page.next, Some(delivery(last, webhook)));
     none.beyond = page.next;
     let page = world.store.find_deliveries(none).await.unwrap();
@@ -201,6 +202,64 @@ pub(crate) async fn deliveries_are_found_by_what_they_are(mut world: World) {
     check(DeliveryFilter { before, ..all.clone() }, &both).await;
     let stranger = DeliverySearch { filter: all, ..deliveries_of(world.key(), 9) };
     assert_eq!(all_deliveries(&world, stranger).await, []);
+}
+
+/// Some go wrong among many that don't, of two tenants, over several buckets of which the oldest
+/// are gone but for what is pending.
+pub(crate) async fn what_went_wrong_is_found_among_what_went_well(mut world: World) {
+    let (tenant, stranger) = (world.key(), world.key());
+    let webhooks: [WebhookKey; 2] = world.webhook_keys();
+    let matching = world.matching(&webhooks);
+    for at in 0..MANY {
+        for of in [tenant, stranger] {
+            let event = world.publish_as(of, &matching).await;
+            world.attempt_first(&event, webhooks[1], Verdict::Success).await;
+            let name = delivery(&event, webhooks[0]);
+            let verdict = match at % 4 {
+                0 => Verdict::Permanent,
+                1 => world.fails_until(60_000),
+                _ => Verdict::Success,
+            };
+            let mut record = world.attempt(name, first_waiting(&event), verdict);
+            if let (1, Happening::Attempt(attempt)) = (at % 4, &mut record.entry.what)
+                && let AttemptResult::Answered(answer) = &mut attempt.result
+            {
+                answer.status = 503;
+            }
+            world.commit(vec![], vec![record]).await;
+        }
+        world.pass(BUCKET_MS / 7);
+    }
+    world.sweep(world.now - 2 * BUCKET_MS).await;
+    let find = async |filter: DeliveryFilter, limit| {
+        let search = DeliverySearch { filter, ..deliveries_of(tenant, limit) };
+        all_deliveries(&world, search).await
+    };
+    let has_failed = |found: &FoundDelivery| {
+        found.standing.is_some_and(|standing| standing.state() == DeliveryState::Failed)
+    };
+    let was_refused =
+        |found: &FoundDelivery| found.last_attempt.is_some_and(|last| last.status == Some(503));
+    for webhook in [None, Some(webhooks[0]), Some(webhooks[1])] {
+        let all = DeliveryFilter { webhook, ..DeliveryFilter::all() };
+        let mut ended = all.clone();
+        ended.states = vec![DeliveryState::Failed, DeliveryState::Cancelled];
+        let status = Some(StatusClass::Hundreds(5));
+        let refused = DeliveryFilter { status, ..all.clone() };
+        let every = find(all, 1_000).await;
+        let mut counts = [0; 2];
+        for limit in [1, 2, 1_000] {
+            let expected: Vec<_> =
+                every.iter().filter(|found| has_failed(found)).cloned().collect();
+            assert_eq!(find(ended.clone(), limit).await, expected);
+            counts[0] = expected.len();
+            let expected: Vec<_> =
+                every.iter().filter(|found| was_refused(found)).cloned().collect();
+            assert_eq!(find(refused.clone(), limit).await, expected);
+            counts[1] = expected.len();
+        }
+        assert_eq!(counts.map(|count| count > 0), [webhook != Some(webhooks[1]); 2]);
+    }
 }
 
 pub(crate) async fn a_found_delivery_tells_its_last_attempt(mut world: World) {

@@ -1,0 +1,1 @@
+-- Each bucket gets an index of what went wrong: see trouble.sql. Those that are there are filled.
