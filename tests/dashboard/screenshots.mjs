@@ -50,7 +50,7 @@ async function picture(page, address, name) {
 }
 
 async function seed(target) {
-  const child = spawn(process.env.POSTRIDER_SEED_BIN, [target], { stdio: ["ignore", "ignore", "inherit"] });
+  const child = spawn(process.env.POSTRIDER_SEED_BIN, ["--data-dir", target], { stdio: ["ignore", "ignore", "inherit"] });
   const [code] = await once(child, "exit");
   if (code !== 0) throw new Error("the data could not be made");
 }

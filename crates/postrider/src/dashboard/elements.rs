@@ -71,8 +71,8 @@ pub(super) fn duration_us(us: u64) -> String {
     match us {
         0..1_000 => format!("{us}\u{a0}µs"),
         1_000..10_000 => format!("{}.{}\u{a0}ms", us / 1_000, us % 1_000 / 100),
-        10_000..10_000_000 => format!("{}\u{a0}ms", us / 1_000),
-        10_000_000..600_000_000 => {
+        10_000..1_000_000 => format!("{}\u{a0}ms", us / 1_000),
+        1_000_000..600_000_000 => {
             format!("{}.{}\u{a0}s", us / 1_000_000, us % 1_000_000 / 100_000)
         }
         _ => duration_ms(us / 1_000),
@@ -238,6 +238,7 @@ mod tests {
         assert_eq!(told(999), "999 µs");
         assert_eq!(told(1_250), "1.2 ms");
         assert_eq!(told(142_900), "142 ms");
+        assert_eq!(told(1_900_000), "1.9 s");
         assert_eq!(told(15_000_000), "15.0 s");
         assert_eq!(told(12_000_000_000), "3 h 20 min");
         assert_eq!(duration_ms(0).replace('\u{a0}', " "), "0 µs");
