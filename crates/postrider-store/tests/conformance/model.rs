@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::fmt::Debug;
 use std::sync::Arc;
 
-use postrider_core::delivery::{CancelReason, Verdict};
+use postrider_core::delivery::{CancelReason, ErrorClass, Verdict};
 use postrider_core::event::Event;
 use postrider_core::health::Health;
 use postrider_core::id::{DeliveryKey, EventKey, TenantKey, UnixMs, WebhookKey};
@@ -399,6 +399,7 @@ impl Model {
         filter.event = if self.dice.is_one_in(4) { self.any_key() } else { None };
         filter.states.retain(|_| self.dice.below(4) > 0);
         filter.status = self.dice.is_one_in(4).then_some(StatusClass::Hundreds(2));
+        filter.error = self.dice.is_one_in(4).then_some(ErrorClass::Timeout);
         let mut search = DeliverySearch {
             filter,
             with_missed: self.dice.below(2) == 0,
