@@ -103,12 +103,12 @@ pub enum StatusClassName {
 
 /// What was asked for.
 #[derive(Debug)]
-pub(super) struct Wanted {
-    pub(super) request: ReplayRequest,
-    pub(super) is_dry_run: bool,
+pub(crate) struct Wanted {
+    pub(crate) request: ReplayRequest,
+    pub(crate) is_dry_run: bool,
 }
 
-pub(super) fn of_webhook(webhook: WebhookKey, text: &str) -> Result<Wanted, ApiError> {
+pub(crate) fn of_webhook(webhook: WebhookKey, text: &str) -> Result<Wanted, ApiError> {
     let mut fields = Fields::of(text)?;
     let since = fields.required_text("since");
     let since = since.and_then(|text| time_of(&mut fields, "since", &text));

@@ -21,6 +21,11 @@ impl Form {
         Ok(Self(fields))
     }
 
+    /// What a form says before anybody has written into it.
+    pub(super) fn of(fields: Vec<(&str, String)>) -> Self {
+        Self(fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
+    }
+
     /// What a field holds, without white space around it; `None` when it is empty or not there.
     pub(super) fn text(&self, name: &str) -> Option<&str> {
         let (_, value) = self.0.iter().find(|(given, _)| given == name)?;

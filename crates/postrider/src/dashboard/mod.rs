@@ -15,6 +15,8 @@ mod color;
 mod curl;
 mod delivery_table;
 mod elements;
+mod faults;
+mod field;
 mod form;
 mod icon;
 mod layout;
