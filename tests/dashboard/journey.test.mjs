@@ -19,6 +19,7 @@ test("somebody registers a webhook, watches an event arrive, sees one fail, read
   await page.getByRole("link", { name: "New webhook" }).click();
   await page.getByLabel("URL", { exact: true }).fill("ftp://nowhere");
   await page.getByLabel("Description").fill("Continuous integration");
+  await page.locator("summary", { hasText: /^code/ }).click();
   await page.getByLabel(/^code\.\*/).check();
   await page.getByRole("button", { name: "Create webhook" }).last().click();
   await page.locator('[name=url][aria-invalid="true"]').waitFor();

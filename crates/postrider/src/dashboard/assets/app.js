@@ -163,6 +163,9 @@ async function catchUp(isWanted = false) {
     const page = new DOMParser().parseFromString(html ? html.createHTML(text) : text, "text/html");
     for (const part of parts) replace(part, page.getElementById(part.id), isWanted);
     tell(isStale ? "paused" : "live");
+  } catch {
+    // the server can't be reached, or this page is being left; the stream says when it is back
+    tell("off");
   } finally {
     isFetching = false;
   }
