@@ -202,7 +202,7 @@ async fn put(
     Ok(json::answer(StatusCode::OK, &view(&known)))
 }
 
-fn draft(text: &str) -> Result<EventTypeDraft, ApiError> {
+pub(crate) fn draft(text: &str) -> Result<EventTypeDraft, ApiError> {
     let mut fields = Fields::of(text)?;
     let name = fields.required_text("name").and_then(|text| match text.parse::<EventType>() {
         Ok(name) if name.is_reserved() => {
@@ -228,7 +228,7 @@ fn draft(text: &str) -> Result<EventTypeDraft, ApiError> {
     })
 }
 
-fn patch(text: &str) -> Result<EventTypePatch, ApiError> {
+pub(crate) fn patch(text: &str) -> Result<EventTypePatch, ApiError> {
     let mut fields = Fields::of(text)?;
     let settings = Settings::read(&mut fields);
     fields.finish()?;
@@ -341,7 +341,7 @@ fn view(known: &KnownType) -> EventTypeView {
     }
 }
 
-fn refusal(error: &EventTypeError) -> ApiError {
+pub(crate) fn refusal(error: &EventTypeError) -> ApiError {
     match error {
         EventTypeError::Taken => ApiError::at(Code::Conflict, "/name", error.to_string()),
         EventTypeError::NotFound => ApiError::not_found(),

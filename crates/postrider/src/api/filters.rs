@@ -63,7 +63,7 @@ pub(super) async fn test(
 }
 
 /// What is wrong with a filter, for the member that it stands in.
-pub(super) fn refusal(error: &FilterError) -> ApiError {
+pub(crate) fn refusal(error: &FilterError) -> ApiError {
     ApiError::at(Code::Validation, "/filter", error.to_string())
 }
 

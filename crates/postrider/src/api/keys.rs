@@ -7,14 +7,14 @@ use axum::response::IntoResponse;
 use http::{HeaderValue, StatusCode, header};
 use postrider_core::id::{ApiKeyKey, Key, TenantKey, UnixMs};
 use postrider_signature::timestamp;
-use postrider_store::{ApiKey, Scope};
+use postrider_store::{ApiKey, Scope, Tenant};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::input::KeyInput;
 use super::wire::{Page, Paging, time};
 use super::{Answer, PathId};
-use crate::engine::DEFAULT_TENANT;
+use crate::engine::{DEFAULT_TENANT, Engine};
 use crate::http::auth::Admin;
 use crate::http::cursor::List;
 use crate::http::fields::Fields;
@@ -60,25 +60,9 @@ pub struct KeyView {
     request_body(content = KeyInput, content_type = "application/json"),
     responses((status = 201, description = "Made; the key is shown, once", body = KeyView)))]
 pub(super) async fn create(State(state): State<ServerState>, _: Admin, body: JsonText) -> Answer {
-    let new = read(body.as_str(), state.engine.now())?;
-    let tenant = match (new.scope, new.tenant) {
-        (Scope::Admin, None) => None,
-        (Scope::Admin, Some(_)) => {
-            return Err(ApiError::at(Code::Validation, "/tenant", "an admin key has no tenant"));
-        }
-        (_, name) => {
-            let name = name.as_deref().unwrap_or(DEFAULT_TENANT);
-            let found = state.engine.tenant(name);
-            let missing = "there is no tenant of this name";
-            let missing = || ApiError::at(Code::TenantNotFound, "/tenant", missing);
-            Some(found.ok_or_else(missing)?)
-        }
-    };
-    let owner = tenant.as_ref().map(|tenant| tenant.key);
-    let made = state.engine.create_api_key(owner, new.scope, new.description, new.expires_at).await;
-    let (key, text) = made.map_err(|error| ApiError::store(&error))?;
-    let mut view = view(key, tenant.map(|tenant| tenant.name));
-    view.key = Some(text);
+    let made = make(&state.engine, body.as_str()).await?;
+    let mut view = view(made.key, made.tenant.map(|tenant| tenant.name));
+    view.key = Some(made.text);
     let mut response = json::answer(StatusCode::CREATED, &view);
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     Ok(response)
@@ -128,6 +112,36 @@ pub(super) async fn revoke(
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
     Err(ApiError::not_found())
+}
+
+/// A key that was just made.
+pub(crate) struct MadeKey {
+    pub(crate) key: ApiKey,
+    /// `None` for an admin key.
+    pub(crate) tenant: Option<Tenant>,
+    /// Known only now.
+    pub(crate) text: String,
+}
+
+/// Makes the key that a checked JSON text asks for.
+pub(crate) async fn make(engine: &Engine, text: &str) -> Result<MadeKey, ApiError> {
+    let new = read(text, engine.now())?;
+    let tenant = match (new.scope, new.tenant) {
+        (Scope::Admin, None) => None,
+        (Scope::Admin, Some(_)) => {
+            return Err(ApiError::at(Code::Validation, "/tenant", "an admin key has no tenant"));
+        }
+        (_, name) => {
+            let found = engine.tenant(name.as_deref().unwrap_or(DEFAULT_TENANT));
+            let missing = "there is no tenant of this name";
+            let missing = || ApiError::at(Code::TenantNotFound, "/tenant", missing);
+            Some(found.ok_or_else(missing)?)
+        }
+    };
+    let owner = tenant.as_ref().map(|tenant| tenant.key);
+    let made = engine.create_api_key(owner, new.scope, new.description, new.expires_at).await;
+    let (key, text) = made.map_err(|error| ApiError::store(&error))?;
+    Ok(MadeKey { key, tenant, text })
 }
 
 struct NewKey {

@@ -28,7 +28,7 @@ pub mod statistics;
 pub mod tenants;
 pub mod test_event;
 pub mod webhook_actions;
-mod webhook_input;
+pub mod webhook_input;
 pub mod webhooks;
 pub mod wire;
 

@@ -180,7 +180,7 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, ApiError> {
     Ok(Some(unquoted.unwrap_or(text).to_owned()))
 }
 
-pub(super) fn refusal(error: &PublishError) -> ApiError {
+pub(crate) fn refusal(error: &PublishError) -> ApiError {
     let message = error.to_string();
     match error {
         PublishError::InvalidId => ApiError::at(Code::Validation, "/id", message),

@@ -178,21 +178,26 @@ pub(super) async fn cancel(
 ) -> Answer {
     query.finish()?;
     let key = ReplayKey::parse(&id).ok_or_else(ApiError::not_found)?;
-    let ended = state.engine.cancel_replay(tenant, key).await.map_err(|error| match error {
-        EndReplayError::NotFound => ApiError::not_found(),
-        EndReplayError::Over => ApiError::new(Code::Conflict, error.to_string()),
-        EndReplayError::Store(error) => ApiError::store(&error),
-    })?;
+    let ended = state.engine.cancel_replay(tenant, key).await;
+    let ended = ended.map_err(|error| ending_refusal(&error))?;
     Ok(json::answer(StatusCode::OK, &ReplayView::new(&ended)))
 }
 
-fn refusal(error: &ReplayError) -> ApiError {
+pub(crate) fn refusal(error: &ReplayError) -> ApiError {
     let message = error.to_string();
     match error {
         ReplayError::NotFound => ApiError::not_found(),
         ReplayError::WebhookDisabled => ApiError::new(Code::Conflict, message),
         ReplayError::TooMany(_) => ApiError::new(Code::Quota, message),
         ReplayError::Store(error) => ApiError::store(error),
+    }
+}
+
+pub(crate) fn ending_refusal(error: &EndReplayError) -> ApiError {
+    match error {
+        EndReplayError::NotFound => ApiError::not_found(),
+        EndReplayError::Over => ApiError::new(Code::Conflict, error.to_string()),
+        EndReplayError::Store(error) => ApiError::store(error),
     }
 }
 

@@ -84,7 +84,7 @@ pub(super) async fn delete(
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
-fn refusal(error: &TenantError) -> ApiError {
+pub(crate) fn refusal(error: &TenantError) -> ApiError {
     match error {
         TenantError::Taken => ApiError::at(Code::Conflict, "/name", "this name is taken"),
         TenantError::InvalidName => ApiError::at(

@@ -7,7 +7,7 @@ use postrider_core::id::{Key, WebhookKey};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::publish::{PublishedView, published_view, refusal};
+use super::publish::{self, PublishedView, published_view};
 use super::{Answer, PathId};
 use crate::engine::{TestError, TestEvent};
 use crate::http::auth::Manager;
@@ -56,16 +56,20 @@ pub(super) async fn send(
     state.engine.webhook(tenant, webhook).ok_or_else(ApiError::not_found)?;
     let test = read(body.as_str())?;
     let sent = state.engine.test_webhook(tenant, webhook, test).await;
-    let (published, delivery) = sent.map_err(|error| match error {
-        TestError::NotFound => ApiError::not_found(),
-        TestError::Disabled => ApiError::new(Code::Conflict, error.to_string()),
-        TestError::Publish(error) => refusal(&error),
-    })?;
+    let (published, delivery) = sent.map_err(|error| refusal(&error))?;
     let view = TestView { event: published_view(&published), delivery_id: delivery.to_string() };
     Ok(json::answer(StatusCode::ACCEPTED, &view))
 }
 
-fn read(text: &str) -> Result<TestEvent, ApiError> {
+pub(crate) fn refusal(error: &TestError) -> ApiError {
+    match error {
+        TestError::NotFound => ApiError::not_found(),
+        TestError::Disabled => ApiError::new(Code::Conflict, error.to_string()),
+        TestError::Publish(error) => publish::refusal(error),
+    }
+}
+
+pub(crate) fn read(text: &str) -> Result<TestEvent, ApiError> {
     let mut fields = Fields::of(text)?;
     let event_type = fields.text("type").value().and_then(|text| {
         let parsed = text.parse::<EventType>();

@@ -31,7 +31,7 @@ const TIMEOUT_MS_MAX: i64 = 30_000;
 const SCHEDULE_JITTER: Jitter = Jitter::Proportional { percent: 10 };
 
 /// Reads a webhook to register.
-pub(super) fn draft(text: &str) -> Result<WebhookDraft, ApiError> {
+pub(crate) fn draft(text: &str) -> Result<WebhookDraft, ApiError> {
     let mut fields = Fields::of(text)?;
     let url = fields.required_text("url").map(Cow::into_owned);
     let events = required_events(&mut fields);
@@ -73,7 +73,7 @@ pub(super) fn listener(text: &str) -> Result<WebhookDraft, ApiError> {
 }
 
 /// Reads what to change of a webhook.
-pub(super) fn patch(text: &str) -> Result<WebhookPatch, ApiError> {
+pub(crate) fn patch(text: &str) -> Result<WebhookPatch, ApiError> {
     let mut fields = Fields::of(text)?;
     let url = not_null(&mut fields, "url", |fields| fields.text("url"));
     let events = not_null(&mut fields, "events", events);
@@ -102,7 +102,7 @@ pub(super) fn patch(text: &str) -> Result<WebhookPatch, ApiError> {
 }
 
 /// Reads how a secret is to be replaced.
-pub(super) fn rotation(text: &str) -> Result<Rotation, ApiError> {
+pub(crate) fn rotation(text: &str) -> Result<Rotation, ApiError> {
     let mut fields = Fields::of(text)?;
     let secret = fields.text("secret").map(Cow::into_owned).value();
     let signing_key = signing_key(&mut fields).value();

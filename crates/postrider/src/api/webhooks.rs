@@ -338,7 +338,7 @@ pub(super) fn unstored(mut response: Response) -> Response {
     response
 }
 
-pub(super) fn refusal(error: &WebhookError) -> ApiError {
+pub(crate) fn refusal(error: &WebhookError) -> ApiError {
     match error {
         WebhookError::Url(error) => ApiError::at(Code::UrlNotAllowed, "/url", error.to_string()),
         WebhookError::UnknownProfile { known, .. } => {
@@ -369,7 +369,7 @@ pub(super) fn refusal(error: &WebhookError) -> ApiError {
     }
 }
 
-pub(super) fn internal(error: &impl std::error::Error) -> ApiError {
+pub(crate) fn internal(error: &impl std::error::Error) -> ApiError {
     tracing::error!(%error, "what is sealed of a webhook can't be used");
     ApiError::new(Code::Internal, "a fault of the server; its log says more")
 }

@@ -83,6 +83,8 @@ fn flags_win_over_variables_over_the_file_over_defaults() {
 
 #[test]
 fn every_setting_can_be_given_in_the_file_and_as_a_variable() {
+    let logo = tempfile::NamedTempFile::with_suffix(".svg").unwrap();
+    std::fs::write(logo.path(), "<svg xmlns='http://www.w3.org/2000/svg'/>").unwrap();
     let file = format!(
         "dev = false\nlisten = '[::1]:1'\ndata_dir = '/d'\npublic_url = 'https://hooks.example.com/'\n\
          admin_key = '{0}'\nsealing_key = '{SEALING}'\nold_sealing_keys = []\n\
@@ -90,8 +92,10 @@ fn every_setting_can_be_given_in_the_file_and_as_a_variable() {
          body_limit_bytes = 2048\nretention_days = 1\nlog_format = 'json'\nlog_level = 'trace'\n\
          drain_seconds = 0\nattempt_timeout_seconds = 30\nwebhooks_per_tenant_max = 1\n\
          disable_failing_after_s = 0\nreport_failures_in_a_row = 1000\nmetrics = 'open'\n\
-         unknown_event_types = 'accept'",
-        "k".repeat(24)
+         unknown_event_types = 'accept'\ndashboard_name = 'Acme'\ndashboard_logo = '{1}'\n\
+         dashboard_accent = '#0a7a4b'\ndashboard_embed_origins = ['https://app.example.com']",
+        "k".repeat(24),
+        logo.path().display(),
     );
     let table: toml::Table = file.parse().unwrap();
     let mut names: Vec<&str> = SETTINGS.iter().map(|setting| setting.name).collect();

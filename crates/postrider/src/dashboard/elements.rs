@@ -157,9 +157,14 @@ pub(super) fn empty(what: &str, hint: &Markup) -> Markup {
 
 /// The way to the next page of a list.
 pub(super) fn more(href: Option<&str>) -> Markup {
+    further(href, "Older")
+}
+
+/// The same of a list that is not in the order of time.
+pub(super) fn further(href: Option<&str>, word: &str) -> Markup {
     html! {
         @if let Some(href) = href {
-            nav.more aria-label="Pages" { a.button rel="next" href=(href) { "Older" } }
+            nav.more aria-label="Pages" { a.button rel="next" href=(href) { (word) } }
         }
     }
 }

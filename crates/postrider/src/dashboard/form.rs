@@ -21,6 +21,11 @@ impl Form {
         Ok(Self(fields))
     }
 
+    /// What a form says before anybody has written into it.
+    pub(super) fn of(fields: Vec<(&str, String)>) -> Self {
+        Self(fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
+    }
+
     /// What a field holds, without white space around it; `None` when it is empty or not there.
     pub(super) fn text(&self, name: &str) -> Option<&str> {
         let (_, value) = self.0.iter().find(|(given, _)| given == name)?;
@@ -34,6 +39,11 @@ impl Form {
             .filter(move |(given, _)| given == name)
             .map(|(_, value)| value.trim())
             .filter(|value| !value.is_empty())
+    }
+
+    /// The fields as the query of an address.
+    pub(super) fn as_query(&self) -> String {
+        form_urlencoded::Serializer::new(String::new()).extend_pairs(&self.0).finish()
     }
 
     /// Whether a box is ticked.

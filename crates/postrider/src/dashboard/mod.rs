@@ -12,7 +12,11 @@
 mod assets;
 pub(crate) mod chart;
 mod color;
+mod curl;
+mod delivery_table;
 mod elements;
+mod faults;
+mod field;
 mod form;
 mod icon;
 mod layout;
@@ -20,9 +24,11 @@ mod live;
 mod look;
 mod pages;
 mod portal;
+mod pretty;
 mod range;
 mod session;
 mod sign_in;
+mod stranger;
 mod visit;
 
 use std::sync::Arc;

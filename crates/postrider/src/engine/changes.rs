@@ -83,6 +83,7 @@ impl Watching {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use postrider_core::id::Key as _;
 
     #[test]
     fn only_the_watched_tenant_is_told_of() {

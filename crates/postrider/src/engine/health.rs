@@ -4,11 +4,11 @@
 //! records carry health in the order in which it changed.
 
 use std::cmp::Reverse;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use postrider_core::health::Health;
-use postrider_core::id::{TenantKey, WebhookKey};
+use postrider_core::id::{TenantKey, UnixMs, WebhookKey};
 use postrider_core::webhook::{DisabledReason, Webhook, WebhookState};
 use postrider_store::{Store, StoreError};
 
@@ -72,6 +72,18 @@ impl Engine {
         troubled.sort_by_key(|(failures, live)| (Reverse(*failures), live.webhook.key));
         let count = troubled.len();
         (troubled.into_iter().take(limit).map(|(_, live)| live).collect(), count)
+    }
+
+    /// Webhooks of all tenants whose last attempt failed.
+    pub fn failing_webhooks(&self) -> HashSet<WebhookKey> {
+        let healths = self.inner.health.open();
+        let failing = healths.iter().filter(|(_, health)| health.failures_in_a_row > 0);
+        failing.map(|(&webhook, _)| webhook).collect()
+    }
+
+    /// When a webhook that fares like this is going to be disabled, if nothing succeeds until then.
+    pub fn disabling_of(&self, health: &Health) -> Option<UnixMs> {
+        health.disable_at(&self.inner.parts.health)
     }
 
     /// Before a change is stored: one that enables a webhook begins its count anew. That is durable

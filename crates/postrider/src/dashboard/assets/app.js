@@ -229,6 +229,9 @@ if (address.searchParams.has("notice")) {
   address.searchParams.delete("notice");
   history.replaceState(null, "", address);
 }
+// a page that came of doing something and must not be asked for again says whose page it is
+const shownFor = one("[data-address]");
+if (shownFor) history.replaceState(null, "", shownFor.dataset.address);
 const menu = one(".menu");
 if (menu && matchMedia("(max-width: 820px)").matches) menu.open = false;
 dress(document);
