@@ -28,6 +28,9 @@ usage: cargo xtask test [FILTER]   install what the tests need, then run every c
                                    for each target; takes cargo-fuzz
        cargo xtask screenshots     take a picture of every page of the dashboard, into
                                    target/screenshots
+       cargo xtask dashboard-bench [--rounds N] [--only TEXT]
+                                   ask for every page of the dashboard with six million attempts
+                                   stored, and fail where one takes more than 200 ms
        cargo xtask prepare         install what the tests need, and no more";
 
 fn main() -> ExitCode {
@@ -36,6 +39,9 @@ fn main() -> ExitCode {
     let done = match arguments[..] {
         ["prepare"] => repository().and_then(|root| environment::prepare(&root)).map(|()| true),
         ["fuzz", ref rest @ ..] => repository().and_then(|root| fuzz::run(&root, rest)),
+        ["dashboard-bench", ref rest @ ..] => {
+            repository().and_then(|root| dashboard::bench(&root, rest))
+        }
         ["screenshots"] => repository().and_then(|root| dashboard::screenshots(&root)),
         ["sim", ref rest @ ..] => repository().and_then(|root| sim::run(&root, rest)),
         ["test"] => repository().and_then(|root| test::run(&root, None)),

@@ -3,8 +3,9 @@
 //! `cargo run --release --example dashboard_bench -- --data-dir FOLDER [--rounds 40]`
 //!
 //! Serves a folder that `seed_dashboard` filled and asks over HTTP, as one person after the other
-//! would, about things of every age. Prints the middle and the 95th percentile of each question, and
-//! fails when one is beyond 200 ms. Figures depend on the machine; not a test.
+//! would, about things of every age: the API, then the pages, signed in. Prints the middle and the
+//! 95th percentile of each question, and fails when one is beyond 200 ms. Figures depend on the
+//! machine; not a test.
 
 use std::collections::BTreeMap;
 use std::io::{Read as _, Write as _};
@@ -50,10 +51,15 @@ struct Args {
 fn main() -> anyhow::Result<()> {
     let args = Args::parse();
     let (address, engine) = serve(&args)?;
-    let server = Server { address, rounds: args.rounds, only: args.only };
+    let mut server =
+        Server { address, rounds: args.rounds, only: args.only, cookie: String::new() };
     let samples = Samples::gather(&server)?;
     let mut is_slow = false;
     for (name, targets) in questions(&samples) {
+        is_slow |= server.ask(name, &targets)?;
+    }
+    server.sign_in()?;
+    for (name, targets) in pages(&samples) {
         is_slow |= server.ask(name, &targets)?;
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -180,6 +186,44 @@ fn questions(samples: &Samples) -> Vec<(&'static str, Vec<String>)> {
     ]
 }
 
+/// Every page, with what makes it costly.
+fn pages(samples: &Samples) -> Vec<(&'static str, Vec<String>)> {
+    let Samples { webhooks, events, deliveries, times } = samples;
+    let at = |path: &str| format!("/dashboard/t/{TENANT}/{path}");
+    let one = |path: &str| vec![at(path)];
+    let each = |names: &[String], path: &str| -> Vec<String> {
+        names.iter().map(|name| at(&path.replace("{}", name))).collect()
+    };
+    let (first, last) = (&times[times.len() - 1], &times[0]);
+    vec![
+        ("page: overview, 1 h", one("?range=1h")),
+        ("page: overview, 24 h", one("?range=24h")),
+        ("page: overview, 7 d", one("?range=7d")),
+        ("page: overview, three months", vec![at(&format!("?after={first}&before={last}"))]),
+        ("page: search for an event", each(events, "search?q={}")),
+        ("page: search for a delivery", each(deliveries, "search?q={}")),
+        ("page: search for a URL's text", one("search?q=warehouse")),
+        ("page: search in vain", one("search?q=nobody")),
+        ("page: webhooks", one("webhooks")),
+        ("page: webhook", each(webhooks, "webhooks/{}")),
+        ("page: webhook, 7 d", each(webhooks, "webhooks/{}?range=7d")),
+        ("page: events", one("events")),
+        ("page: events of a rare type", one("events?type=security.compliance_check")),
+        ("page: event", each(events, "events/{}")),
+        ("page: deliveries", one("deliveries")),
+        ("page: deliveries, failed", one("deliveries?state=failed")),
+        ("page: deliveries, pending", one("deliveries?state=pending")),
+        ("page: deliveries, 5xx", one("deliveries?status_class=5xx")),
+        ("page: deliveries, 3xx of which there are none", one("deliveries?status_class=3xx")),
+        ("page: deliveries of a rare type", one("deliveries?event_type=security.compliance_check")),
+        ("page: deliveries of a webhook", each(webhooks, "deliveries?webhook_id={}")),
+        ("page: failed ones of a webhook", each(webhooks, "deliveries?webhook_id={}&state=failed")),
+        ("page: delivery", each(deliveries, "deliveries/{}")),
+        ("page: event types", one("event-types")),
+        ("page: keys", one("keys")),
+    ]
+}
+
 /// What pages ask of the engine and no route of the API does.
 async fn ask_engine(server: &Server, engine: &Engine) -> anyhow::Result<bool> {
     let tenants = engine.tenants();
@@ -238,6 +282,8 @@ struct Server {
     address: SocketAddr,
     rounds: usize,
     only: String,
+    /// Of a session, once there is one.
+    cookie: String,
 }
 
 impl Server {
@@ -251,7 +297,15 @@ impl Server {
             let began = Instant::now();
             let (status, _) = self.get(target)?;
             took.push(began.elapsed());
-            anyhow::ensure!(status == 200, "{target} answered {status}");
+            match status {
+                // a search leads on to what it found
+                200 | 303 => {}
+                404 if target.starts_with("/dashboard") => {
+                    eprintln!("{name:44} is not there");
+                    return Ok(false);
+                }
+                _ => anyhow::bail!("{target} answered {status}"),
+            }
         }
         Ok(self.tell(name, took))
     }
@@ -269,19 +323,39 @@ impl Server {
         late > BOUND
     }
 
+    fn sign_in(&mut self) -> anyhow::Result<()> {
+        let (status, answer) =
+            self.exchange("POST", "/dashboard/sign-in", &format!("key={KEY}"))?;
+        let head = String::from_utf8_lossy(&answer);
+        let cookie = head.lines().find_map(|line| line.strip_prefix("set-cookie: "));
+        let cookie = cookie.and_then(|cookie| cookie.split(';').next());
+        self.cookie = cookie.with_context(|| format!("signing in answered {status}"))?.to_owned();
+        Ok(())
+    }
+
     fn get(&self, target: &str) -> anyhow::Result<(u16, Vec<u8>)> {
+        let (status, mut answer) = self.exchange("GET", target, "")?;
+        let body = answer.windows(4).position(|end| end == b"\r\n\r\n").map_or(0, |at| at + 4);
+        Ok((status, answer.split_off(body)))
+    }
+
+    /// The status, and all that came.
+    fn exchange(&self, method: &str, target: &str, body: &str) -> anyhow::Result<(u16, Vec<u8>)> {
         let mut connection = TcpStream::connect(self.address)?;
         write!(
             connection,
-            "GET {target} HTTP/1.1\r\nhost: {}\r\nauthorization: Bearer {KEY}\r\n\
-             postrider-tenant: {TENANT}\r\nconnection: close\r\n\r\n",
-            self.address
+            "{method} {target} HTTP/1.1\r\nhost: {}\r\nauthorization: Bearer {KEY}\r\n\
+             postrider-tenant: {TENANT}\r\ncookie: {}\r\nsec-fetch-site: same-origin\r\n\
+             content-type: application/x-www-form-urlencoded\r\ncontent-length: {}\r\n\
+             connection: close\r\n\r\n{body}",
+            self.address,
+            self.cookie,
+            body.len()
         )?;
         let mut answer = Vec::new();
         connection.read_to_end(&mut answer)?;
-        let head = answer.get(9..12).and_then(|status| std::str::from_utf8(status).ok());
-        let status = head.and_then(|status| status.parse().ok()).context("no answer")?;
-        let body = answer.windows(4).position(|end| end == b"\r\n\r\n").map_or(0, |at| at + 4);
-        Ok((status, answer.split_off(body)))
+        let status = answer.get(9..12).and_then(|status| std::str::from_utf8(status).ok());
+        let status = status.and_then(|status| status.parse().ok()).context("no answer")?;
+        Ok((status, answer))
     }
 }

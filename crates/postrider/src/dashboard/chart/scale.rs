@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::dashboard::elements;
+
 /// Steps of a scale at most: five labels with the zero.
 const STEPS_MAX: u128 = 4;
 
@@ -107,33 +109,13 @@ impl Unit {
     /// A number as it is, for reading.
     pub(super) fn exactly(self, value: u64) -> String {
         match self {
-            Self::Count => grouped(value),
-            Self::Micros if value < 1_000 => format!("{value}\u{a0}µs"),
-            Self::Micros if value < 10_000 => tenths(value / 100, "ms"),
-            Self::Micros if value < 1_000_000 => format!("{}\u{a0}ms", value / 1_000),
-            Self::Micros => tenths(value / 100_000, "s"),
+            Self::Count => elements::count(value),
+            Self::Micros => elements::duration_us(value),
         }
     }
 }
 
 const TERA: u128 = 1_000_000_000_000;
-
-fn tenths(value: u64, unit: &str) -> String {
-    format!("{}.{}\u{a0}{unit}", value / 10, value % 10)
-}
-
-/// With thin gaps between thousands.
-fn grouped(value: u64) -> String {
-    let digits = value.to_string();
-    let mut text = String::with_capacity(digits.len() * 2);
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            text.push('\u{202f}');
-        }
-        text.push(digit);
-    }
-    text
-}
 
 #[cfg(test)]
 mod tests {
@@ -177,19 +159,5 @@ mod tests {
         assert_eq!(scale.height(u64::MAX), Share::ALL);
         assert_eq!(Share::of(1, 0), Share(0));
         assert_eq!(Scale::upto(u64::MAX).height(u64::MAX), Share(9_223));
-    }
-
-    #[test]
-    fn numbers_are_told_as_they_are() {
-        for (unit, value, expected) in [
-            (Unit::Count, 0, "0"),
-            (Unit::Count, 1_234_567, "1\u{202f}234\u{202f}567"),
-            (Unit::Micros, 999, "999 µs"),
-            (Unit::Micros, 1_250, "1.2 ms"),
-            (Unit::Micros, 142_900, "142 ms"),
-            (Unit::Micros, 15_040_000, "15.0 s"),
-        ] {
-            assert_eq!(unit.exactly(value).replace('\u{a0}', " "), expected);
-        }
     }
 }
