@@ -310,6 +310,24 @@ pub enum ErrorClass {
     Internal,
 }
 
+impl ErrorClass {
+    pub const ALL: [Self; 13] = [
+        Self::NotAllowed,
+        Self::DnsFailure,
+        Self::DnsTimeout,
+        Self::ConnectRefused,
+        Self::ConnectFailed,
+        Self::ConnectTimeout,
+        Self::Tls,
+        Self::Reset,
+        Self::Truncated,
+        Self::Protocol,
+        Self::Timeout,
+        Self::BodyForm,
+        Self::Internal,
+    ];
+}
+
 impl AttemptResult {
     /// The status, where an answer came.
     pub fn status(&self) -> Option<u16> {

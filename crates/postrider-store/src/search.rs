@@ -64,6 +64,8 @@ pub struct DeliveryFilter {
     pub states: Vec<DeliveryState>,
     /// By what the last attempt came to; `None`: by nothing.
     pub status: Option<StatusClass>,
+    /// By why the last attempt got no answer that counts; `None`: by nothing.
+    pub error: Option<ErrorClass>,
 }
 
 /// What an attempt's status begins with.
@@ -88,8 +90,8 @@ pub struct DeliverySearch {
     pub tenant: TenantKey,
     pub filter: DeliveryFilter,
     /// Also events that did not go to the filter's webhook, though it was there when they were
-    /// accepted. Never a test of another webhook. Says nothing where the filter names no webhook
-    /// or a status.
+    /// accepted. Never a test of another webhook. Says nothing where the filter names no webhook,
+    /// or a status or error.
     pub with_missed: bool,
     pub order: Order,
     /// Where the search before this one stopped.
@@ -136,6 +138,8 @@ pub struct LastAttempt {
     pub status: Option<u16>,
     /// Where the answer does not count, or none came.
     pub broke: Option<ErrorClass>,
+    /// How long it took.
+    pub total_us: u32,
 }
 
 /// A webhook that an event goes to, and since when.
@@ -159,6 +163,7 @@ impl DeliveryFilter {
             before: None,
             states: DeliveryState::ALL.to_vec(),
             status: None,
+            error: None,
         }
     }
 
@@ -170,7 +175,10 @@ impl DeliveryFilter {
 
     /// Whether a delivery that stands like this is meant.
     fn wants(&self, standing: &Standing, last: Option<&LastAttempt>) -> bool {
-        self.states.contains(&standing.state()) && self.status.is_none_or(|class| class.holds(last))
+        let broke = last.and_then(|last| last.broke);
+        self.states.contains(&standing.state())
+            && self.status.is_none_or(|class| class.holds(last))
+            && self.error.is_none_or(|class| broke == Some(class))
     }
 }
 
@@ -192,7 +200,8 @@ impl From<&Attempt> for LastAttempt {
             AttemptResult::Answered(_) => None,
             AttemptResult::Broke { class, .. } => Some(*class),
         };
-        Self { started_at: attempt.started_at, status: attempt.result.status(), broke }
+        let (started_at, status) = (attempt.started_at, attempt.result.status());
+        Self { started_at, status, broke, total_us: attempt.timing.total_us }
     }
 }
 
@@ -370,7 +379,8 @@ impl<'a> DeliveryWalk<'a> {
         let filter = &self.search.filter;
         let webhook = filter.webhook.filter(|_| self.search.with_missed && !went)?;
         let was_there = webhook.raw() < event.key.raw();
-        (was_there && !event.is_test() && filter.status.is_none()).then_some(webhook)
+        let is_by_attempt = filter.status.is_some() || filter.error.is_some();
+        (was_there && !event.is_test() && !is_by_attempt).then_some(webhook)
     }
 
     fn find(

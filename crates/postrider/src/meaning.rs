@@ -79,6 +79,11 @@ fn by_status(status: u16) -> Meaning {
     Meaning { class, text, mend }
 }
 
+/// The class of errors with this name.
+pub fn class_named(name: &str) -> Option<ErrorClass> {
+    ErrorClass::ALL.into_iter().find(|class| by_class(*class).class == name)
+}
+
 /// What it means that no answer came that counts.
 pub fn by_class(class: ErrorClass) -> Meaning {
     let (class, text, mend) = match class {
@@ -167,5 +172,13 @@ mod tests {
         let class = ErrorClass::Timeout;
         let broke = AttemptResult::Broke { class, detail: String::new(), answer: None };
         assert_eq!(of(&broke).map(|meaning| meaning.class), Some("timeout"));
+    }
+
+    #[test]
+    fn classes_are_told_apart_by_name() {
+        for class in ErrorClass::ALL {
+            assert_eq!(class_named(by_class(class).class), Some(class));
+        }
+        assert_eq!(class_named("server_error"), None);
     }
 }

@@ -219,7 +219,7 @@ fn read_address(reader: &mut Reader<'_>) -> Decoded<Option<SocketAddr>> {
     })
 }
 
-fn class_code(class: ErrorClass) -> u8 {
+pub(super) fn class_code(class: ErrorClass) -> u8 {
     match class {
         ErrorClass::NotAllowed => 0,
         ErrorClass::DnsFailure => 1,
@@ -237,7 +237,7 @@ fn class_code(class: ErrorClass) -> u8 {
     }
 }
 
-fn class_of(code: u8) -> Decoded<ErrorClass> {
+pub(super) fn class_of(code: u8) -> Decoded<ErrorClass> {
     Ok(match code {
         0 => ErrorClass::NotAllowed,
         1 => ErrorClass::DnsFailure,

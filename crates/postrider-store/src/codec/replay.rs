@@ -3,13 +3,16 @@
 use postrider_core::delivery::DeliveryState;
 use postrider_core::id::{DeliveryKey, EventKey, Key, ReplayKey, TenantKey, WebhookKey};
 
+use super::history::{class_code, class_of};
 use super::standing::{state_code, state_of};
 use super::webhook::{read_patterns, write_patterns};
 use super::wire::{Decoded, Reader, Undecodable, Writer};
 use crate::replay::{Replay, ReplayState};
 use crate::search::{DeliveryFilter, StatusClass};
 
-const VERSION: u8 = 1;
+/// Without an error class in the filter.
+const VERSION_1: u8 = 1;
+const VERSION: u8 = 2;
 
 const RUNNING: u8 = 0;
 const DONE: u8 = 1;
@@ -39,11 +42,12 @@ pub(crate) fn encode_replay(replay: &Replay, into: &mut Vec<u8>) {
 }
 
 pub(crate) fn decode_replay(key: ReplayKey, tenant: TenantKey, bytes: &[u8]) -> Decoded<Replay> {
-    let mut reader = Reader::versioned(bytes, VERSION)?;
+    let is_first = bytes.first() == Some(&VERSION_1);
+    let mut reader = Reader::versioned(bytes, if is_first { VERSION_1 } else { VERSION })?;
     let replay = Replay {
         key,
         tenant,
-        filter: read_filter(&mut reader)?,
+        filter: read_filter(&mut reader, is_first)?,
         with_missed: reader.bool()?,
         state: match reader.byte()? {
             RUNNING => ReplayState::Running,
@@ -80,9 +84,10 @@ fn write_filter(writer: &mut Writer<'_>, filter: &DeliveryFilter) {
             StatusClass::Hundreds(first) => first,
         });
     });
+    writer.option(filter.error, |writer, class| writer.byte(class_code(class)));
 }
 
-fn read_filter(reader: &mut Reader<'_>) -> Decoded<DeliveryFilter> {
+fn read_filter(reader: &mut Reader<'_>, is_first: bool) -> Decoded<DeliveryFilter> {
     Ok(DeliveryFilter {
         webhook: reader.option(|reader| Ok(WebhookKey::from_raw(reader.uint()?)))?,
         event: reader.option(|reader| Ok(EventKey::from_raw(reader.uint()?)))?,
@@ -96,6 +101,7 @@ fn read_filter(reader: &mut Reader<'_>) -> Decoded<DeliveryFilter> {
                 first => StatusClass::Hundreds(first),
             })
         })?,
+        error: if is_first { None } else { reader.option(|reader| class_of(reader.byte()?))? },
     })
 }
 
@@ -106,6 +112,7 @@ fn read_state(reader: &mut Reader<'_>) -> Decoded<DeliveryState> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use postrider_core::delivery::ErrorClass;
     use postrider_core::event_type::Patterns;
 
     #[test]
@@ -122,6 +129,7 @@ mod tests {
         let no_answer = DeliveryFilter {
             states: vec![],
             status: Some(StatusClass::NoAnswer),
+            error: Some(ErrorClass::Timeout),
             ..DeliveryFilter::all()
         };
         for (filter, state, finished_at) in [
@@ -146,5 +154,15 @@ mod tests {
             encode_replay(&replay, &mut bytes);
             assert_eq!(decode_replay(replay.key, replay.tenant, &bytes), Ok(replay));
         }
+    }
+
+    #[test]
+    fn a_replay_of_before_error_classes_is_read() {
+        let (key, tenant) = (ReplayKey::from_raw(1), TenantKey::from_raw(2));
+        // no webhook, event, types, times, states, status; not of missed ones; running
+        let bytes = [VERSION_1, 0, 0, 0, 0, 0, 0, 0, 0, RUNNING, 0, 7, 3, 0, 0];
+        let replay = decode_replay(key, tenant, &bytes).unwrap();
+        assert_eq!((replay.considered, replay.replayed), (7, 3));
+        assert_eq!((replay.filter.status, replay.filter.error), (None, None));
     }
 }

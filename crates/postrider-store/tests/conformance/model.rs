@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::fmt::Debug;
 use std::sync::Arc;
 
-use postrider_core::delivery::{CancelReason, DeliveryState, Verdict};
+use postrider_core::delivery::{CancelReason, DeliveryState, ErrorClass, Verdict};
 use postrider_core::event::Event;
 use postrider_core::health::Health;
 use postrider_core::id::{DeliveryKey, EventKey, TenantKey, UnixMs, WebhookKey};
@@ -404,6 +404,7 @@ impl Model {
         }
         let status = self.dice.pick(&[StatusClass::Hundreds(2), StatusClass::NoAnswer]);
         filter.status = self.dice.is_one_in(4).then_some(status);
+        filter.error = self.dice.is_one_in(4).then_some(ErrorClass::Timeout);
         let mut search = DeliverySearch {
             filter,
             with_missed: self.dice.below(2) == 0,

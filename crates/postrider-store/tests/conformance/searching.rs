@@ -283,6 +283,11 @@ pub(crate) async fn a_found_delivery_tells_its_last_attempt(mut world: World) {
     assert_eq!(last.started_at, world.now);
     assert_eq!(find(Some(StatusClass::NoAnswer)).await.len(), 1);
     assert_eq!(find(Some(StatusClass::Hundreds(2))).await, []);
+    for (error, expected) in [(class, 1), (ErrorClass::Timeout, 0)] {
+        let filter = DeliveryFilter { error: Some(error), ..DeliveryFilter::all() };
+        let search = DeliverySearch { filter, ..deliveries_of(tenant, 9) };
+        assert_eq!(all_deliveries(&world, search).await.len(), expected, "{error:?}");
+    }
     // what is cancelled was attempted before
     let cancelling = Cancelling {
         webhook,

@@ -18,6 +18,11 @@ use crate::http::json;
 use crate::http::problem::ApiError;
 use crate::http::query::Query;
 use crate::http::state::ServerState;
+use crate::meaning;
+
+/// Said of a name that is no [`ErrorClass`](postrider_core::delivery::ErrorClass)'s.
+pub(super) const NOT_A_CLASS: &str =
+    "not a class of errors such as timeout or connect_refused; answers are named by status_class";
 
 /// List deliveries, those of the newest event first.
 ///
@@ -35,6 +40,9 @@ use crate::http::state::ServerState;
             description = "Of events of this type; a pattern such as code.* names several"),
         ("status_class" = Option<String>, Query,
             description = "1xx to 5xx: how the last attempt was answered; none: not at all"),
+        ("error_class" = Option<String>, Query,
+            description = "Why the last attempt got no answer that counts, such as timeout or \
+                connect_refused: the class of its error"),
         ("after" = Option<String>, Query,
             description = "Of events accepted at this time or later (RFC 3339)"),
         ("before" = Option<String>, Query,
@@ -77,7 +85,7 @@ fn page(list: List, mut found: DeliveryPage, limit: usize) -> Page<DeliveryView>
     }
 }
 
-fn read_filter(query: &mut Query) -> (DeliveryFilter, Option<String>) {
+pub(crate) fn read_filter(query: &mut Query) -> (DeliveryFilter, Option<String>) {
     let mut filter = DeliveryFilter::all();
     filter.webhook = query.parsed("webhook_id", "not the id of a webhook", WebhookKey::parse);
     let state = query.parsed(
@@ -94,12 +102,13 @@ fn read_filter(query: &mut Query) -> (DeliveryFilter, Option<String>) {
         "must be one of 1xx, 2xx, 3xx, 4xx, 5xx and none",
         status_class,
     );
+    filter.error = query.parsed("error_class", NOT_A_CLASS, meaning::class_named);
     (filter.after, filter.before) = query.after_and_before();
     (filter, query.text("event_id"))
 }
 
 /// `None` when there is no such event, and so no delivery.
-async fn with_event(
+pub(crate) async fn with_event(
     state: &ServerState,
     tenant: TenantKey,
     filter: DeliveryFilter,
@@ -118,7 +127,7 @@ pub(super) fn pattern(query: &mut Query, name: &'static str) -> Option<Patterns>
     query.parsed(name, message, |text| Patterns::parse(&[text]).ok())
 }
 
-pub(super) fn status_class(name: &str) -> Option<StatusClass> {
+pub(crate) fn status_class(name: &str) -> Option<StatusClass> {
     match name {
         "1xx" => Some(StatusClass::Hundreds(1)),
         "2xx" => Some(StatusClass::Hundreds(2)),

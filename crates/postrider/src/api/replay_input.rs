@@ -6,10 +6,11 @@ use postrider_core::id::{Key, UnixMs, WebhookKey};
 use postrider_signature::timestamp;
 use utoipa::ToSchema;
 
-use super::delivery_list::status_class;
+use super::delivery_list::{NOT_A_CLASS, status_class};
 use crate::engine::ReplayRequest;
 use crate::http::fields::{Fields, Given};
 use crate::http::problem::{ApiError, Code};
+use crate::meaning;
 
 /// What a list of states calls events that did not go to the webhook.
 pub(super) const MISSED: &str = "missed";
@@ -60,6 +61,9 @@ pub struct BulkRetryInput {
     /// How the last attempt was answered.
     #[schema(required = false)]
     pub status_class: Option<StatusClassName>,
+    /// Why the last attempt got no answer that counts.
+    #[schema(required = false, example = "timeout")]
+    pub error_class: Option<String>,
     /// Of events accepted at this time or later (RFC 3339).
     #[schema(required = false, format = DateTime)]
     pub after: Option<String>,
@@ -120,8 +124,8 @@ pub(super) fn of_webhook(webhook: WebhookKey, text: &str) -> Result<Wanted, ApiE
     let (states, missed) = states(&mut fields, true).unwrap_or(default);
     let is_dry_run = fields.flag("dry_run").value().unwrap_or_default();
     fields.finish()?;
-    let request =
-        ReplayRequest { webhook: Some(webhook), since, until, types, states, missed, status: None };
+    let (webhook, status, error) = (Some(webhook), None, None);
+    let request = ReplayRequest { webhook, since, until, types, states, missed, status, error };
     Ok(Wanted { request, is_dry_run })
 }
 
@@ -133,7 +137,8 @@ pub(super) fn of_deliveries(text: &str) -> Result<Wanted, ApiError> {
     let (states, missed) =
         states(&mut fields, false).unwrap_or((vec![DeliveryState::Failed], false));
     let class = "must be one of 1xx, 2xx, 3xx, 4xx, 5xx and none";
-    let class = parsed(&mut fields, "status_class", class, status_class);
+    let status = parsed(&mut fields, "status_class", class, status_class);
+    let error = parsed(&mut fields, "error_class", NOT_A_CLASS, meaning::class_named);
     let since = time(&mut fields, "after");
     let until = time(&mut fields, "before");
     if since.zip(until).is_some_and(|(since, until)| since > until) {
@@ -141,7 +146,7 @@ pub(super) fn of_deliveries(text: &str) -> Result<Wanted, ApiError> {
     }
     let is_dry_run = fields.flag("dry_run").value().unwrap_or_default();
     fields.finish()?;
-    let request = ReplayRequest { webhook, since, until, types, states, missed, status: class };
+    let request = ReplayRequest { webhook, since, until, types, states, missed, status, error };
     Ok(Wanted { request, is_dry_run })
 }
 

@@ -8,7 +8,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use postrider_core::delivery::DeliveryState;
+use postrider_core::delivery::{DeliveryState, ErrorClass};
 use postrider_core::dispatcher::Input;
 use postrider_core::event::Event;
 use postrider_core::event_type::Patterns;
@@ -56,6 +56,8 @@ pub struct ReplayRequest {
     pub missed: bool,
     /// By what the last attempt came to.
     pub status: Option<StatusClass>,
+    /// By why the last attempt got no answer that counts.
+    pub error: Option<ErrorClass>,
 }
 
 /// How many there are, as far as they were counted.
@@ -142,6 +144,7 @@ impl Engine {
             states: Vec::new(),
             missed: true,
             status: None,
+            error: None,
         };
         self.counted(live.webhook.tenant, &request).await
     }
@@ -363,6 +366,7 @@ impl Engine {
             before: Some(request.until.unwrap_or(after_now).min(after_now)),
             states: request.states.clone(),
             status: request.status,
+            error: request.error,
         };
         Replay {
             key: self.next_key(now),

@@ -74,6 +74,8 @@ async fn deliveries_are_listed_by_what_they_are() {
     assert_eq!(found("event_type=code.merged").await, second);
     assert_eq!(found("event_type=code.*&status_class=none").await.len(), 4);
     assert_eq!(found("status_class=2xx").await, [""; 0]);
+    assert_eq!(found("error_class=dns_failure").await.len(), 4);
+    assert_eq!(found("error_class=timeout").await, [""; 0]);
     assert_eq!(found("before=2020-01-01T00:00:00Z").await, [""; 0]);
     assert_eq!(found("after=2020-01-01T00:00:00Z").await.len(), 4);
 
@@ -91,13 +93,15 @@ async fn deliveries_are_listed_by_what_they_are() {
 #[tokio::test]
 async fn everything_wrong_with_a_filter_is_told_at_once() {
     let server = Server::start().await;
-    let path = "/v1/deliveries?webhook_id=x&state=lost&event_type=a.*.b&status_class=6xx&after=now";
+    let path = "/v1/deliveries?webhook_id=x&state=lost&event_type=a.*.b&status_class=6xx\
+                &error_class=server_error&after=now";
     let reply = server.call("GET", path, "").await;
     assert_eq!((reply.status, reply.code().as_str()), (422, "validation"));
     let told = reply.json();
     let parameters: Vec<_> =
         told["errors"].as_array().unwrap().iter().map(|error| error["parameter"].clone()).collect();
-    assert_eq!(parameters, ["webhook_id", "state", "event_type", "status_class", "after"]);
+    let expected = ["webhook_id", "state", "event_type", "status_class", "error_class", "after"];
+    assert_eq!(parameters, expected);
     let text = String::from_utf8_lossy(&reply.body);
     assert!(!text.contains("lost"), "input is not echoed: {text}");
 }

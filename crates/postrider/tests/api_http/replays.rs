@@ -95,6 +95,8 @@ async fn deliveries_are_retried_by_what_they_are() {
     assert_eq!(count(r#"{"dry_run":true,"event_type":"code.*","status_class":"none"}"#).await, 3);
     assert_eq!(count(r#"{"dry_run":true,"event_type":"a.b"}"#).await, 0);
     assert_eq!(count(r#"{"dry_run":true,"status_class":"5xx"}"#).await, 0);
+    assert_eq!(count(r#"{"dry_run":true,"error_class":"dns_failure"}"#).await, 3);
+    assert_eq!(count(r#"{"dry_run":true,"error_class":"timeout"}"#).await, 0);
     assert_eq!(count(r#"{"dry_run":true,"states":["cancelled"]}"#).await, 0);
     assert_eq!(count(r#"{"dry_run":true,"before":"2020-01-01T00:00:00Z"}"#).await, 0);
     assert_eq!(count(&format!(r#"{{"dry_run":true,"webhook_id":"{webhook}"}}"#)).await, 3);
