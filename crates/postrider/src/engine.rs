@@ -7,6 +7,7 @@
 //! never across an await.
 
 mod access;
+mod candidates;
 mod changes;
 mod commit;
 mod custom_headers;
@@ -49,6 +50,7 @@ use crate::send::Sender;
 
 pub(crate) use access::KEY_TEXT_BYTES_MAX;
 pub use access::{Access, KeyIdentity, TenantError};
+pub use candidates::{Candidate, SignatureForm};
 pub use changes::Watching;
 pub use custom_headers::{HIDDEN_VALUE, HeaderError, HeaderErrorKind, check as check_headers};
 pub use deliver::{FIXED_HEADERS, sent_body};

@@ -154,7 +154,7 @@ fn timing(timing: Timing) -> TimingView {
 }
 
 /// The answer, where one came.
-pub(super) fn answer(result: &AttemptResult) -> Option<ResponseView> {
+pub(crate) fn answer(result: &AttemptResult) -> Option<ResponseView> {
     match result {
         AttemptResult::Answered(answer) => Some(response(answer)),
         AttemptResult::Broke { answer, .. } => answer.as_ref().map(response),
@@ -180,7 +180,7 @@ fn response(answer: &Answer) -> ResponseView {
 }
 
 /// Why an attempt failed; `None` after a success.
-pub(super) fn error(result: &AttemptResult) -> Option<AttemptError> {
+pub(crate) fn error(result: &AttemptResult) -> Option<AttemptError> {
     let Meaning { class, text, mend } = meaning::of(result)?;
     let detail = match result {
         AttemptResult::Answered(_) => None,
@@ -190,7 +190,7 @@ pub(super) fn error(result: &AttemptResult) -> Option<AttemptError> {
     Some(AttemptError { class, detail, explanation: text, mend })
 }
 
-fn cancelled(reason: CancelReason) -> (&'static str, &'static str) {
+pub(crate) fn cancelled(reason: CancelReason) -> (&'static str, &'static str) {
     match reason {
         CancelReason::WebhookDeleted => ("webhook_deleted", "Its webhook was deleted."),
         CancelReason::WebhookDisabled => (

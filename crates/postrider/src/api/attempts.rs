@@ -21,7 +21,7 @@ use crate::http::query::Query;
 use crate::http::state::ServerState;
 
 /// Stands for the value of a custom header, which is sealed.
-const MASK: &str = "***";
+pub(crate) const MASK: &str = "***";
 
 /// One HTTP request that was made for a delivery, as it was sent.
 #[derive(Debug, Serialize, ToSchema)]
@@ -121,7 +121,7 @@ fn view(event: &Event, entry: &HistoryEntry) -> Option<SentAttemptView> {
 }
 
 /// Nothing was sent where nothing was signed.
-fn request(event: &Event, attempt: &Attempt) -> SentRequestView {
+pub(crate) fn request(event: &Event, attempt: &Attempt) -> SentRequestView {
     let outline = attempt.outline.as_deref();
     let sent = outline.filter(|_| !attempt.signed_headers.is_empty());
     let body = sent.and_then(|outline| sent_body(event, outline.body_form));

@@ -82,7 +82,8 @@ impl DeliveryView {
     }
 }
 
-fn failure(last: &LastAttempt) -> Option<Meaning> {
+/// What the last attempt's failure means; `None` after a success.
+pub(crate) fn failure(last: &LastAttempt) -> Option<Meaning> {
     let broke = last.broke.map(meaning::by_class);
     broke.or_else(|| last.status.and_then(meaning::of_status))
 }
@@ -140,13 +141,7 @@ pub(super) async fn retry(
 ) -> Answer {
     query.finish()?;
     let (key, _) = find(&state, tenant, &id).await?;
-    state.engine.retry(tenant, key).await.map_err(|error| match error {
-        RetryError::NotFound => ApiError::not_found(),
-        RetryError::Store(error) => ApiError::store(&error),
-        RetryError::InFlight | RetryError::WebhookDisabled | RetryError::WebhookDeleted => {
-            ApiError::new(Code::Conflict, error.to_string())
-        }
-    })?;
+    state.engine.retry(tenant, key).await.map_err(retry_refusal)?;
     let view = DeliveryView::new(&found(&state, tenant, key).await?);
     Ok(json::answer(StatusCode::ACCEPTED, &view))
 }
@@ -169,19 +164,33 @@ pub(super) async fn cancel(
 ) -> Answer {
     query.finish()?;
     let (key, _) = find(&state, tenant, &id).await?;
-    state.engine.cancel_delivery(tenant, key).await.map_err(|error| match error {
+    state.engine.cancel_delivery(tenant, key).await.map_err(cancel_refusal)?;
+    let view = DeliveryView::new(&found(&state, tenant, key).await?);
+    Ok(json::answer(StatusCode::OK, &view))
+}
+
+pub(crate) fn retry_refusal(error: RetryError) -> ApiError {
+    match error {
+        RetryError::NotFound => ApiError::not_found(),
+        RetryError::Store(error) => ApiError::store(&error),
+        RetryError::InFlight | RetryError::WebhookDisabled | RetryError::WebhookDeleted => {
+            ApiError::new(Code::Conflict, error.to_string())
+        }
+    }
+}
+
+pub(crate) fn cancel_refusal(error: CancelError) -> ApiError {
+    match error {
         CancelError::NotFound => ApiError::not_found(),
         CancelError::Store(error) => ApiError::store(&error),
         CancelError::Underway | CancelError::AlreadyFinal(_) => {
             ApiError::new(Code::Conflict, error.to_string())
         }
-    })?;
-    let view = DeliveryView::new(&found(&state, tenant, key).await?);
-    Ok(json::answer(StatusCode::OK, &view))
+    }
 }
 
 /// How a delivery stands now.
-pub(super) async fn found(
+pub(crate) async fn found(
     state: &ServerState,
     tenant: TenantKey,
     key: DeliveryKey,
@@ -201,7 +210,7 @@ pub(super) async fn found(
 }
 
 /// A delivery belongs to the tenant of its event.
-pub(super) async fn find(
+pub(crate) async fn find(
     state: &ServerState,
     tenant: TenantKey,
     id: &str,

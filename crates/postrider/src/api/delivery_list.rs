@@ -122,7 +122,7 @@ pub(crate) async fn with_event(
 }
 
 /// One pattern of event types.
-pub(super) fn pattern(query: &mut Query, name: &'static str) -> Option<Patterns> {
+pub(crate) fn pattern(query: &mut Query, name: &'static str) -> Option<Patterns> {
     let message = "not an event type, nor a pattern such as code.* or *";
     query.parsed(name, message, |text| Patterns::parse(&[text]).ok())
 }

@@ -170,7 +170,7 @@ pub(super) async fn deliveries(
     Ok(json::answer(StatusCode::OK, &page))
 }
 
-pub(super) async fn find(
+pub(crate) async fn find(
     state: &ServerState,
     tenant: TenantKey,
     id: &str,
@@ -203,7 +203,7 @@ async fn deliveries_page(
 }
 
 /// `None` when retention took the event and its matching while it was being read.
-async fn matching_of(
+pub(crate) async fn matching_of(
     state: &ServerState,
     key: MatchingKey,
 ) -> Result<Option<Arc<Matching>>, ApiError> {
@@ -211,7 +211,7 @@ async fn matching_of(
 }
 
 /// Events of a page share their matchings, so each is read once.
-async fn matched_counts(
+pub(crate) async fn matched_counts(
     state: &ServerState,
     events: &[Arc<Event>],
 ) -> Result<HashMap<MatchingKey, usize>, ApiError> {
@@ -238,7 +238,7 @@ fn event_view(event: &Event, matched: Option<usize>) -> EventView {
 }
 
 /// The member `data` of the body that was made when the event was accepted.
-fn data_of(event: &Event) -> Result<Box<RawValue>, ApiError> {
+pub(crate) fn data_of(event: &Event) -> Result<Box<RawValue>, ApiError> {
     let broken = || {
         let key = event.key;
         ApiError::store(&postrider_store::StoreError::Corrupt(format!("the body of {key}")))

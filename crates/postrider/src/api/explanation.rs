@@ -65,7 +65,7 @@ pub struct UnmatchedCounts {
 }
 
 impl Explanation {
-    pub(super) fn new(engine: &Engine, event: &Event, matching: &Matching) -> Self {
+    pub(crate) fn new(engine: &Engine, event: &Event, matching: &Matching) -> Self {
         let considered_at = event.accepted_at();
         // as it was then, where it was not changed since
         let unchanged = |webhook| {

@@ -124,8 +124,9 @@ pub(super) fn of_webhook(webhook: WebhookKey, text: &str) -> Result<Wanted, ApiE
     let (states, missed) = states(&mut fields, true).unwrap_or(default);
     let is_dry_run = fields.flag("dry_run").value().unwrap_or_default();
     fields.finish()?;
-    let (webhook, status, error) = (Some(webhook), None, None);
-    let request = ReplayRequest { webhook, since, until, types, states, missed, status, error };
+    let (webhook, class, error) = (Some(webhook), None, None);
+    let request =
+        ReplayRequest { webhook, since, until, types, states, missed, status: class, error };
     Ok(Wanted { request, is_dry_run })
 }
 
@@ -137,7 +138,7 @@ pub(super) fn of_deliveries(text: &str) -> Result<Wanted, ApiError> {
     let (states, missed) =
         states(&mut fields, false).unwrap_or((vec![DeliveryState::Failed], false));
     let class = "must be one of 1xx, 2xx, 3xx, 4xx, 5xx and none";
-    let status = parsed(&mut fields, "status_class", class, status_class);
+    let class = parsed(&mut fields, "status_class", class, status_class);
     let error = parsed(&mut fields, "error_class", NOT_A_CLASS, meaning::class_named);
     let since = time(&mut fields, "after");
     let until = time(&mut fields, "before");
@@ -146,7 +147,8 @@ pub(super) fn of_deliveries(text: &str) -> Result<Wanted, ApiError> {
     }
     let is_dry_run = fields.flag("dry_run").value().unwrap_or_default();
     fields.finish()?;
-    let request = ReplayRequest { webhook, since, until, types, states, missed, status, error };
+    let request =
+        ReplayRequest { webhook, since, until, types, states, missed, status: class, error };
     Ok(Wanted { request, is_dry_run })
 }
 

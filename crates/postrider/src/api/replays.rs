@@ -186,7 +186,7 @@ pub(super) async fn cancel(
     Ok(json::answer(StatusCode::OK, &ReplayView::new(&ended)))
 }
 
-fn refusal(error: &ReplayError) -> ApiError {
+pub(crate) fn refusal(error: &ReplayError) -> ApiError {
     let message = error.to_string();
     match error {
         ReplayError::NotFound => ApiError::not_found(),

@@ -36,6 +36,11 @@ impl Form {
             .filter(|value| !value.is_empty())
     }
 
+    /// The fields as the query of an address.
+    pub(super) fn as_query(&self) -> String {
+        form_urlencoded::Serializer::new(String::new()).extend_pairs(&self.0).finish()
+    }
+
     /// Whether a box is ticked.
     pub(super) fn is_ticked(&self, name: &str) -> bool {
         self.text(name).is_some()

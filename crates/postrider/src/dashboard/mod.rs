@@ -12,6 +12,8 @@
 mod assets;
 pub(crate) mod chart;
 mod color;
+mod curl;
+mod delivery_table;
 mod elements;
 mod form;
 mod icon;
@@ -20,9 +22,11 @@ mod live;
 mod look;
 mod pages;
 mod portal;
+mod pretty;
 mod range;
 mod session;
 mod sign_in;
+mod stranger;
 mod visit;
 
 use std::sync::Arc;

@@ -22,6 +22,8 @@ pub struct Query {
     /// The names that the route asked for.
     known: Vec<&'static str>,
     faults: Faults,
+    /// Whether times may be as browsers' fields have them, without a zone: then they are UTC.
+    may_lack_zone: bool,
 }
 
 impl FromRequestParts<ServerState> for Query {
@@ -36,13 +38,19 @@ impl Query {
     fn parse(query: &str) -> Self {
         let pairs = form_urlencoded::parse(query.as_bytes());
         let owned = pairs.map(|(name, value)| (name.into_owned(), value.into_owned()));
-        Self { pairs: owned.collect(), known: Vec::new(), faults: Faults::default() }
+        Self {
+            pairs: owned.collect(),
+            known: Vec::new(),
+            faults: Faults::default(),
+            may_lack_zone: false,
+        }
     }
 
     /// The query of a page's address: what a form left empty is as good as not there.
     pub(crate) fn of_page(query: &str) -> Self {
         let mut query = Self::parse(query);
         query.pairs.retain(|(_, value)| !value.trim().is_empty());
+        query.may_lack_zone = true;
         query
     }
 
@@ -80,7 +88,11 @@ impl Query {
     /// A time in RFC 3339.
     pub fn time(&mut self, name: &'static str) -> Option<UnixMs> {
         let text = self.text(name)?;
-        match timestamp::parse(&text) {
+        let with_zone = [format!("{text}Z"), format!("{text}:00Z")];
+        let mut completed = with_zone.iter().filter(|_| self.may_lack_zone);
+        let parsed = timestamp::parse(&text)
+            .or_else(|error| completed.find_map(|text| timestamp::parse(text).ok()).ok_or(error));
+        match parsed {
             Ok(time) => Some(time),
             Err(error) => {
                 self.fault(name, format!("{name}: {error}"));
@@ -161,6 +173,16 @@ mod tests {
         ] {
             assert_eq!(limit(bad), Err(Code::Validation), "{bad}");
         }
+    }
+
+    #[test]
+    fn a_browsers_field_for_a_time_is_read_as_utc() {
+        let time = |mut query: Query| query.time("after");
+        for text in ["2026-01-02T03:04", "2026-01-02T03:04:00", "2026-01-02T03:04:00.000Z"] {
+            assert_eq!(time(Query::of_page(&format!("after={text}"))), Some(1_767_323_040_000));
+        }
+        assert_eq!(time(Query::of_page("after=2026-01-02")), None);
+        assert_eq!(time(Query::parse("after=2026-01-02T03:04")), None, "the API stays strict");
     }
 
     #[test]

@@ -1,0 +1,10 @@
+//! The dashboard's pages over HTTP: what they show, what may be done there, and by whom.
+
+#![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
+mod deliveries;
+mod events;
+mod hostile;
+mod person;
+#[path = "../support/mod.rs"]
+mod support;
