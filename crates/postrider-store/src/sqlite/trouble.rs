@@ -48,8 +48,15 @@ impl Wanted {
             filter.states.iter().flat_map(classes).collect()
         } else {
             // the last attempt's entry says how it was answered, whatever came later
-            let class = class_of(filter.status.filter(|class| *class != StatusClass::Hundreds(2))?);
-            DeliveryState::ALL.map(|state| what(state, class)).to_vec()
+            let class = filter.status.filter(|class| *class != StatusClass::Hundreds(2));
+            let classes = match (class.map(class_of), filter.error) {
+                (Some(class), _) => class..class + 1,
+                // an answer may have come of whichever class, and not counted
+                (None, Some(_)) => 1..CLASSES,
+                (None, None) => return None,
+            };
+            let states = |class: What| DeliveryState::ALL.map(|state| what(state, class));
+            classes.flat_map(states).collect()
         };
         Some(Self(whats.into_iter().fold(0, |mask, what| mask | 1 << what)))
     }

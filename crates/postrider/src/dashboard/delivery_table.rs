@@ -69,7 +69,7 @@ impl DeliveryTable<'_> {
                 td {
                     (elements::ago(last.map_or(key.event.made_at(), |last| last.started_at), now))
                     @if let Some(due) = due {
-                        span.under { "next " @if due <= now { "now" } @else { (elements::ago(due, now)) } }
+                        span.under.nowrap { "next " @if due <= now { "now" } @else { (elements::ago(due, now)) } }
                     }
                 }
             }

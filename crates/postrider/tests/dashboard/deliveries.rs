@@ -134,7 +134,9 @@ fn what_the_filter_shows_is_counted_and_then_retried() {
     let ended = server.wait_for(&format!("/v1{path}"), |replay| replay["state"] == "done");
     assert_eq!(ended["replayed"], 1);
     receiver.wait_for(3);
-    assert_eq!(person.status_of("/deliveries/retry?state=pending"), 409);
+    let pending = text(&person.sees("/deliveries/retry?state=pending"));
+    assert!(pending.contains("on their way already"), "{pending}");
+    assert_eq!(person.sends("/deliveries/retry", "state=pending").status(), 409);
     assert_eq!(person.sends("/deliveries/retry", "state=lost").status(), 422);
 }
 

@@ -52,9 +52,9 @@ fn an_event_is_found_by_its_publishers_id_and_by_its_key() {
     assert!(page.contains("none of its patterns matched code.merged"), "{page}");
     let (key, _) = delivery["id"].as_str().unwrap().trim_start_matches("dlv_").split_at(13);
     assert!(text(&person.sees(format_args!("/events/evt_{key}"))).contains("own-1"));
-    let exact = text(&person.sees("/events/own-1?as=exact"));
+    let exact = text(&person.sees("/events/own-1?body=exact"));
     assert!(exact.contains("\"data\":{\"n\":[1.50,1e3]}}"), "{exact}");
-    let hex = text(&person.sees("/events/own-1?as=hex"));
+    let hex = text(&person.sees("/events/own-1?body=hex"));
     assert!(hex.contains("000000  7b 22 69 64 22 3a"), "{hex}");
     for missing in ["/events/own-2", "/events/evt_zzzzzzzzzzzzz", "/events/%00", "/events/a.b"] {
         assert_eq!(person.status_of(missing), 404, "{missing}");

@@ -84,7 +84,7 @@ fn hostile_payloads_and_answers_are_text_on_every_page() {
         let id = delivery["id"].as_str().unwrap();
         let mut pages = vec![format!("/deliveries/{id}"), format!("/deliveries/{id}?as=hex")];
         for form in ["pretty", "exact", "hex"] {
-            pages.push(format!("/events/{event}?as={form}"));
+            pages.push(format!("/events/{event}?body={form}"));
         }
         for page in pages {
             assert_inert(&person.sees(page));

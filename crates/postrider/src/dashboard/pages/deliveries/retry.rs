@@ -1,5 +1,6 @@
 //! Retrying what the filter shows: first the number is told, then it is done.
 
+use axum::response::Response;
 use maud::html;
 use postrider_core::delivery::DeliveryState;
 use postrider_core::id::UnixMs;
@@ -12,13 +13,20 @@ use crate::dashboard::visit::{Answer, Deed, Visit};
 use crate::http::problem::{ApiError, Code};
 use crate::http::query::Query;
 
+/// Of what the list may show and this leaves alone.
+const NOT_TOGETHER: &str =
+    "Pending deliveries are on their way already, and those of one event are retried one by one";
+
 /// `GET /dashboard/t/{tenant}/deliveries/retry`
 pub(in crate::dashboard::pages) async fn ask(visit: Visit) -> Answer {
     let refuse = |error: ApiError| visit.refuse(&error);
     let mut query = visit.query();
     let mut wanted = Wanted::read(&mut query);
     query.finish_page().map_err(refuse)?;
-    check(&visit, &wanted).map_err(refuse)?;
+    check_rights(&visit).map_err(refuse)?;
+    if !wanted.is_retriable() {
+        return Ok(unfit(&visit, &wanted));
+    }
     // what comes in while somebody reads the number is not part of it
     let now: UnixMs = visit.engine().now();
     wanted.filter.before = Some(wanted.filter.before.unwrap_or(now).min(now));
@@ -60,23 +68,31 @@ pub(in crate::dashboard::pages) async fn start(Deed { visit, form }: Deed) -> An
     let mut query = Query::of_page(&form.as_query());
     let wanted = Wanted::read(&mut query);
     query.finish_page().map_err(refuse)?;
-    check(&visit, &wanted).map_err(refuse)?;
+    if !wanted.is_retriable() {
+        return Err(refuse(ApiError::new(Code::Conflict, NOT_TOGETHER)));
+    }
     let started = visit.engine().start_replay(visit.tenant_key(), wanted.request()).await;
     let replay = started.map_err(|error| refuse(refusal(&error)))?;
     Ok(visit.go_to(format_args!("/replays/{}", replay.key), Notice::ReplayStarted))
 }
 
-fn check(visit: &Visit, wanted: &Wanted) -> Result<(), ApiError> {
-    if !visit.rights.may_manage {
-        let detail = "you may look here, but not change anything";
-        return Err(ApiError::new(Code::Forbidden, detail));
-    }
-    if !wanted.is_retriable() {
-        let detail =
-            "pending deliveries are on their way, and those of one event are retried one by one";
-        return Err(ApiError::new(Code::Conflict, detail));
-    }
-    Ok(())
+/// What can't be retried together, and why.
+fn unfit(visit: &Visit, wanted: &Wanted) -> Response {
+    let back = visit.href(format_args!("/deliveries{}", wanted.query()));
+    let body = html! {
+        section.card.told {
+            p { (NOT_TOGETHER) "." }
+            p { a.button href=(back) { "Back" } }
+        }
+    };
+    let (title, actions) = ("Retry deliveries", html! {});
+    Page { visit, place: Place::Deliveries, title, actions, body }.answer()
+}
+
+fn check_rights(visit: &Visit) -> Result<(), ApiError> {
+    let detail = "you may look here, but not change anything";
+    let may_manage = visit.rights.may_manage;
+    may_manage.then_some(()).ok_or_else(|| ApiError::new(Code::Forbidden, detail))
 }
 
 fn facts(wanted: &Wanted, state: &str) -> Vec<(&'static str, maud::Markup)> {

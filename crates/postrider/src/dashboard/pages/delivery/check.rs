@@ -203,7 +203,7 @@ fn signature_step(shown: &Shown<'_>, sent: &[Sent<'_>], candidates: &[Candidate]
         h3 { "Sign and compare" }
         p { "HMAC-SHA256 of the text with the key, in Base64 after " code { "v1," }
             " (ed25519 after " code { "v1a," } "). One that matches is enough." }
-        div.table { table {
+        div.table tabindex="0" role="region" aria-label="Candidates" { table {
             caption.hidden { "Candidates, and whether they were sent" }
             thead { tr {
                 th scope="col" { "Secret" }

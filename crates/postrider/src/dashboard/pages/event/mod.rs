@@ -28,7 +28,7 @@ const DELIVERIES_SHOWN_MAX: usize = 25;
 pub(super) async fn show(visit: Visit, Path((_, id)): Path<(String, String)>) -> Answer {
     let refuse = |error: ApiError| visit.refuse(&error);
     let mut query = visit.query();
-    let form = query.parsed("as", "pretty, exact or hex", Form::named).unwrap_or_default();
+    let form = query.parsed("body", "pretty, exact or hex", Form::named).unwrap_or_default();
     query.finish_page().map_err(refuse)?;
     let event = event_of(&visit, &id).await.map_err(refuse)?;
     let matching = matching_of(&visit.dashboard.server, event.matching).await.map_err(refuse)?;

@@ -48,7 +48,7 @@ pub(super) fn card(visit: &Visit, event: &Event, form: Form) -> Result<Markup, A
                 h2 { "Payload" }
                 nav.segments aria-label="Form of the payload" {
                     @for (other, name, word) in Form::ALL {
-                        a href={ (path) "?as=" (name) "#payload" }
+                        a href={ (path) "?body=" (name) "#payload" }
                             aria-current=[(other == form).then_some("true")] { (word) }
                     }
                 }
