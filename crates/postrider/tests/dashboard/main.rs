@@ -5,6 +5,10 @@
 mod deliveries;
 mod events;
 mod hostile;
+mod operators;
 mod person;
+mod replays;
 #[path = "../support/mod.rs"]
 mod support;
+mod webhook;
+mod webhooks;

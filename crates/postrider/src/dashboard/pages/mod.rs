@@ -4,6 +4,7 @@ mod deliveries;
 mod delivery;
 mod event;
 mod events;
+mod keys;
 mod overview;
 mod replays;
 mod search;
@@ -30,4 +31,13 @@ pub(super) fn router() -> Router<Dashboard> {
         .route("/dashboard/t/{tenant}/deliveries/{id}", get(delivery::show))
         .route("/dashboard/t/{tenant}/deliveries/{id}/retry", post(delivery::deeds::retry))
         .route("/dashboard/t/{tenant}/deliveries/{id}/cancel", post(delivery::deeds::cancel))
+        .route("/dashboard/t/{tenant}/replays/{id}", get(replays::show))
+        .route("/dashboard/t/{tenant}/replays/{id}/cancel", post(replays::cancel))
+        .route("/dashboard/t/{tenant}/keys", get(keys::list).post(keys::create))
+        .route("/dashboard/t/{tenant}/keys/{id}/revoke", post(keys::revoke))
+        .route("/dashboard/t/{tenant}/tenants", get(tenants::list).post(tenants::create))
+        .route("/dashboard/t/{tenant}/tenants/{name}", get(tenants::show))
+        .route("/dashboard/t/{tenant}/tenants/{name}/link", post(tenants::link))
+        .route("/dashboard/t/{tenant}/tenants/{name}/delete", post(tenants::delete))
+        .merge(webhooks::router())
 }
