@@ -101,7 +101,7 @@ function pages({ delivery, retrying, event, webhook, replay }) {
     "delivery-retrying": `/deliveries/${retrying}`,
     ...(replay ? { replay: `/replays/${replay}` } : {}),
     "event-types": "/event-types",
-    "event-type": "/event-types/security.alert",
+    "event-type": "/event-types/security.vulnerability_detected",
     keys: "/keys",
     tenants: "/tenants",
     nothing: "/search?q=nothing",

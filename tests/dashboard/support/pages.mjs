@@ -9,7 +9,7 @@ export async function fill(server, receiver) {
   await server.api("POST", `/v1/webhooks/${off.id}/disable`);
   await server.api("POST", "/v1/event-types", { name: "own.type", description: "Ours", schema: { type: "object" }, example: { a: 1 } });
   let event;
-  for (let n = 0; n < 5; n += 1) event = await server.publish(n % 2 ? "security.alert" : "code.generated", { n, text: "some text", list: [1, true, null] });
+  for (let n = 0; n < 5; n += 1) event = await server.publish(n % 2 ? "security.vulnerability_detected" : "code.generated", { n, text: "some text", list: [1, true, null] });
   const failed = await server.delivery(event.id, (one) => one.webhook_id === bad.id && one.attempts > 0);
   const replay = await server.api("POST", `/v1/webhooks/${good.id}/replay`, { since: "2020-01-01T00:00:00Z", states: ["succeeded"] });
   return { good: good.id, bad: bad.id, off: off.id, event: event.id, delivery: failed.id, replay: replay.id };
