@@ -3,6 +3,7 @@
 //! Their addresses hold a hash of their content, so browsers keep them for ever and a new version
 //! of the server is a new address.
 
+use std::fmt::Write as _;
 use std::io::Write as _;
 use std::sync::LazyLock;
 
@@ -106,8 +107,10 @@ impl Asset {
     }
 
     fn of_bytes(name: &str, extension: &str, media_type: HeaderValue, plain: Bytes) -> Self {
-        let hash: String =
-            Sha256::digest(&plain).iter().map(|byte| format!("{byte:02x}")).collect();
+        let hash = Sha256::digest(&plain).iter().fold(String::new(), |mut hash, byte| {
+            let _ = write!(hash, "{byte:02x}");
+            hash
+        });
         let dot = if extension.is_empty() { "" } else { "." };
         let path = format!("/dashboard/assets/{name}-{}{dot}{extension}", &hash[..HASH_DIGITS]);
         Self { path, media_type, plain, compressed: None }

@@ -18,9 +18,10 @@ pub(super) fn ago(at: UnixMs, now: UnixMs) -> Markup {
 
 /// The same where there may be none.
 pub(super) fn ago_or(at: Option<UnixMs>, now: UnixMs, otherwise: &str) -> Markup {
-    match at {
-        Some(at) => ago(at, now),
-        None => html! { span.none { (otherwise) } },
+    if let Some(at) = at {
+        ago(at, now)
+    } else {
+        html! { span.none { (otherwise) } }
     }
 }
 

@@ -23,7 +23,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How often something is said at least, see the same of `api::listen`.
 const PING_EVERY: Duration = Duration::from_secs(15);
 /// A browser connects again by itself; so none is held for ever.
-const STREAM_MAX: Duration = Duration::from_secs(15 * 60);
+const STREAM_MAX: Duration = Duration::from_mins(15);
 
 const CHANGED: &[u8] = b"event: changed\ndata:\n\n";
 const PING: &[u8] = b": still there\n\n";

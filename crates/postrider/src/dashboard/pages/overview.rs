@@ -110,7 +110,9 @@ fn spark(series: &Series, label: &str, tone: Tone, of: impl Fn(&Tally) -> u64) -
     let each = series.slots.len().div_ceil(SPARK_POINTS).max(1);
     let merged = series.slots.chunks(each).map(|slots| {
         let mut sum = Tally::default();
-        slots.iter().for_each(|(_, tally)| sum.merge(tally));
+        for (_, tally) in slots {
+            sum.merge(tally);
+        }
         of(&sum)
     });
     let values: Vec<u64> = merged.collect();
