@@ -54,6 +54,27 @@ pub(super) fn block(json: &[u8], label: &str) -> Markup {
     }
 }
 
+/// A JSON text with lines and indentation alone, to be edited; as it is where it is very long.
+pub(super) fn text(json: &str) -> String {
+    let (placed, rest) = placed(json.as_bytes());
+    if rest > 0 {
+        return json.to_owned();
+    }
+    let mut text = String::with_capacity(json.len() * 2);
+    for token in placed {
+        match token.gap {
+            Gap::None => {}
+            Gap::Space => text.push(' '),
+            Gap::Line(depth) => {
+                text.push('\n');
+                text.extend(std::iter::repeat_n(INDENT, depth));
+            }
+        }
+        text.push_str(&String::from_utf8_lossy(token.bytes));
+    }
+    text
+}
+
 impl Render for Placed<'_> {
     fn render(&self) -> Markup {
         let text = Text(self.bytes);
@@ -186,6 +207,15 @@ mod tests {
         assert_eq!(lines(r#"[[],{},[ ] ,""]"#), "[\n  [],\n  {},\n  [],\n  \"\"\n]");
         assert_eq!(lines("null"), "null");
         assert_eq!(lines(""), "");
+    }
+
+    #[test]
+    fn a_text_to_be_edited_has_no_markup_and_keeps_what_is_hidden() {
+        let json = "{\"a\":[1.50,\"\u{202e}<b>\"],\"e\":{}}";
+        assert_eq!(
+            text(json),
+            "{\n  \"a\": [\n    1.50,\n    \"\u{202e}<b>\"\n  ],\n  \"e\": {}\n}"
+        );
     }
 
     #[test]

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 mod deliveries;
+mod event_types;
 mod events;
 mod hostile;
 mod operators;

@@ -3,6 +3,7 @@
 mod deliveries;
 mod delivery;
 mod event;
+mod event_types;
 mod events;
 mod keys;
 mod overview;
@@ -39,5 +40,6 @@ pub(super) fn router() -> Router<Dashboard> {
         .route("/dashboard/t/{tenant}/tenants/{name}", get(tenants::show))
         .route("/dashboard/t/{tenant}/tenants/{name}/link", post(tenants::link))
         .route("/dashboard/t/{tenant}/tenants/{name}/delete", post(tenants::delete))
+        .merge(event_types::router())
         .merge(webhooks::router())
 }

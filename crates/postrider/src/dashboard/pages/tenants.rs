@@ -123,7 +123,7 @@ fn table(visit: &Visit, rows: &[Row]) -> Markup {
                         th.number scope="col" { "Failing" }
                         th.number scope="col" { "Pending" }
                         th scope="col" { "Made" }
-                        th scope="col" { span.hidden { "More" } }
+                        th scope="col" { span.hidden { "Manage" } }
                     }
                 }
                 tbody { @for row in rows { (shown_row(visit, row, now)) } }
@@ -144,7 +144,7 @@ fn shown_row(visit: &Visit, row: &Row, now: UnixMs) -> Markup {
             td.number { span.bad[row.failing > 0] { (count(row.failing)) } }
             td.number { (count(row.backlog.count as u64)) @if row.backlog.is_more { "+" } }
             td { (ago(row.tenant.created_at, now)) }
-            td { a.button.quiet href=(visit.href(format_args!("/tenants/{name}"))) { "Link, delete" } }
+            td { a.button.quiet href=(visit.href(format_args!("/tenants/{name}"))) { "Manage" } }
         }
     }
 }

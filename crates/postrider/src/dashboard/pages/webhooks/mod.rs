@@ -200,7 +200,7 @@ fn nothing(visit: &Visit, shown: &Shown) -> Markup {
 fn table(rows: &[Markup]) -> Markup {
     html! {
         div.table {
-            table aria-label="Webhooks" {
+            table.dense aria-label="Webhooks" {
                 thead {
                     tr {
                         th scope="col" { "Webhook" }

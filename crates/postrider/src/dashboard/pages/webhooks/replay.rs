@@ -123,16 +123,16 @@ fn told(
     let back = path(visit, webhook, "");
     let Some(since) = request.since else { return html! {} };
     let until = request.until.unwrap_or_else(|| visit.engine().now());
-    let kinds = form.all("states").collect::<Vec<_>>().join(" or ");
+    let kinds = form.all("states").collect::<Vec<_>>().join(", ");
     if counted.count == 0 && !counted.is_more {
-        let hint = html! { "Since " (exactly(since)) " nothing is " (kinds) " that this webhook wants. "
+        let hint = html! { "There are no such deliveries (" (kinds) ") since " (exactly(since)) ". "
         a href=(back) { "To the webhook" } };
         return html! { section.card { (empty("Nothing to send", &hint)) } };
     }
     html! {
         section.card.stack id="counted" {
             h2 { @if counted.is_more { "At least " } (several(counted.count, "delivery")) " to send" }
-            p { "Events that are " (kinds) ", accepted from " (exactly(since)) " until " (exactly(until)) "." }
+            p { "Deliveries (" (kinds) ") of events accepted from " (exactly(since)) " until " (exactly(until)) "." }
             form.row method="post" action=(path(visit, webhook, "/replay")) {
                 input type="hidden" name="since" value=(timestamp::format_ms(since));
                 input type="hidden" name="until" value=(timestamp::format_ms(until));
