@@ -1,7 +1,7 @@
 //! Cuts the power, opens the store on what is left, compares, goes on.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context as _, anyhow, bail, ensure};
@@ -283,7 +283,7 @@ impl Rig {
             self.make_sure(store, unsure)?;
         }
         self.expected()?.expect(&self.image_of(store)?)?;
-        integrity(&self.path())
+        verify(&self.path())
     }
 
     /// What was not acknowledged is there or not, whole; what is not is done again.
@@ -316,9 +316,11 @@ impl Rig {
     }
 }
 
-fn integrity(path: &std::path::Path) -> anyhow::Result<()> {
-    let connection = rusqlite::Connection::open(path)?;
-    let found: String = connection.query_row("PRAGMA integrity_check", [], |row| row.get(0))?;
-    ensure!(found == "ok", "{found}");
+/// What looking through the file finds: nothing.
+fn verify(path: &Path) -> anyhow::Result<()> {
+    let mut found = Vec::new();
+    SqliteStore::verify(path, &mut |violation| found.push(violation.to_string()))
+        .context("can't be looked through")?;
+    ensure!(found.is_empty(), "{}", found.join("\n"));
     Ok(())
 }

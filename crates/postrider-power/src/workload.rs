@@ -134,7 +134,8 @@ impl Workload {
             url: "https://example.com/in".to_owned(),
             patterns: Patterns::parse(&["code.*"]).expect("a pattern"),
             filter: None,
-            profile: "standard".to_owned(),
+            // of no known schedule, for how long one lasts is made up too
+            profile: "made-up".to_owned(),
             description: Some("x".repeat(self.dice.below(200))),
             metadata: BTreeMap::new(),
             headers: Vec::new(),

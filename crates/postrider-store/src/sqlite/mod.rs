@@ -23,6 +23,7 @@ mod search;
 mod slots;
 mod standings;
 mod verbs;
+mod verify;
 mod view;
 mod webhooks;
 mod writer;
