@@ -117,3 +117,20 @@ fn a_read_that_fails_gives_an_error_and_never_a_wrong_answer() {
     let store = rig.open().unwrap();
     rig.look(&store).unwrap();
 }
+
+#[test]
+fn reads_that_fall_short_give_errors_and_never_a_wrong_answer() {
+    let (mut rig, store) = worked(12);
+    let short = || Faults { reads_fall_short: true, ..Faults::default() };
+    rig.machine().set_faults(short());
+    rig.answers_right_or_not_at_all(&store).unwrap();
+    rig.machine().set_faults(Faults::default());
+    drop(store);
+    rig.machine().set_faults(short());
+    if let Ok(store) = rig.open() {
+        assert!(!rig.answers_right_or_not_at_all(&store).unwrap());
+    }
+    rig.machine().set_faults(Faults::default());
+    let store = rig.open().unwrap();
+    rig.look(&store).unwrap();
+}
