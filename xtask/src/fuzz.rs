@@ -1,9 +1,10 @@
-//! `cargo xtask fuzz`: the targets of `fuzz/` under cargo-fuzz, one after the other.
+//! `cargo xtask fuzz`: the targets of `fuzz/` under cargo-fuzz, two at a time.
 //!
 //! What the fuzzer keeps of its inputs lies in `fuzz/corpus`, which is not committed; it starts
 //! from the small corpus that is.
 
 use std::path::Path;
+use std::process::Child;
 
 use anyhow::{Context as _, bail, ensure};
 
@@ -15,6 +16,12 @@ const SECONDS_DEFAULT: u32 = 60;
 const INPUT_SECONDS_MAX: u32 = 10;
 /// No input is worth more: the bounds on larger ones have tests of their own.
 const INPUT_BYTES_MAX: u32 = 16 << 10;
+
+/// What two cores bear.
+const TARGETS_AT_ONCE: usize = 2;
+/// With it in the environment, `cargo xtask test` runs the fuzzer too. Building the targets takes
+/// six minutes on two cores, which is too long for every run.
+const WANTED: &str = "POSTRIDER_FUZZ";
 
 const CORPUS: &str = "crates/postrider-fuzz/corpus";
 
@@ -30,11 +37,16 @@ pub(crate) fn run(root: &Path, arguments: &[&str]) -> anyhow::Result<bool> {
     let targets: Vec<String> =
         targets(root)?.into_iter().filter(|name| only.is_none_or(|only| only == name)).collect();
     ensure!(!targets.is_empty(), "no target has that name; {CORPUS} has a folder for each");
+    build(root)?;
     let mut broken = Vec::new();
-    for name in targets {
-        eprintln!("\n== {name}, {seconds} s");
-        if !fuzz(root, &name, seconds)? {
-            broken.push(name);
+    for names in targets.chunks(TARGETS_AT_ONCE) {
+        eprintln!("\n== {}, {seconds} s", names.join(" and "));
+        let fuzzers = names.iter().map(|name| fuzzer(root, name, seconds));
+        let fuzzers = fuzzers.collect::<anyhow::Result<Vec<_>>>()?;
+        for (name, mut fuzzer) in names.iter().zip(fuzzers) {
+            if !fuzzer.wait()?.success() {
+                broken.push(name.as_str());
+            }
         }
     }
     if !broken.is_empty() {
@@ -73,14 +85,37 @@ fn targets(root: &Path) -> anyhow::Result<Vec<String>> {
     Ok(names)
 }
 
-fn fuzz(root: &Path, name: &str, seconds: u32) -> anyhow::Result<bool> {
+/// Whether `cargo xtask test` is to run the fuzzer; says so when it isn't.
+pub(crate) fn is_wanted(root: &Path) -> bool {
+    let missing = match std::env::var_os(WANTED) {
+        None => format!("{WANTED}=1 asks for it"),
+        Some(_) if output(cargo(root).args(["fuzz", "--version"])).is_none() => {
+            "cargo-fuzz is not installed".to_owned()
+        }
+        Some(_) => return true,
+    };
+    eprintln!("\n== no fuzzing ({missing}); the corpus runs as tests");
+    false
+}
+
+/// Counting which code is reached takes no nightly compiler; a sanitizer would, and has little to
+/// find where unsafe code is forbidden.
+const HOW: [&str; 4] = ["--fuzz-dir", "fuzz", "--sanitizer", "none"];
+
+fn build(root: &Path) -> anyhow::Result<()> {
+    let built = cargo(root).args(["fuzz", "build"]).args(HOW).status();
+    ensure!(built.context("cargo can't be started")?.success(), "the targets can't be built");
+    Ok(())
+}
+
+fn fuzzer(root: &Path, name: &str, seconds: u32) -> anyhow::Result<Child> {
     let found = root.join("fuzz/corpus").join(name);
     std::fs::create_dir_all(&found).context("the fuzzer has no place for what it finds")?;
     let mut fuzzer = cargo(root);
     fuzzer
-        // counting which code is reached takes no nightly compiler; a sanitizer would, and has
-        // little to find where unsafe code is forbidden
-        .args(["fuzz", "run", "--fuzz-dir", "fuzz", "--sanitizer", "none", name])
+        .args(["fuzz", "run"])
+        .args(HOW)
+        .arg(name)
         .arg(found)
         .arg(root.join(CORPUS).join(name))
         .arg("--")
@@ -88,5 +123,5 @@ fn fuzz(root: &Path, name: &str, seconds: u32) -> anyhow::Result<bool> {
         .arg(format!("-timeout={INPUT_SECONDS_MAX}"))
         .arg(format!("-max_len={INPUT_BYTES_MAX}"))
         .arg("-print_final_stats=1");
-    Ok(fuzzer.status().context("cargo can't be started")?.success())
+    fuzzer.spawn().context("cargo can't be started")
 }

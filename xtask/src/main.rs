@@ -5,6 +5,7 @@
 mod dashboard;
 mod environment;
 mod fuzz;
+mod power;
 mod program;
 mod sdks;
 mod sim;
@@ -23,6 +24,9 @@ usage: cargo xtask test [FILTER]   install what the tests need, then run every c
        cargo xtask sim [--seeds N] [--seed S]
                                    play the simulator's seeds and see that it finds mistakes made
                                    on purpose; with --seed alone replay that one, step by step
+       cargo xtask powercuts [--cuts N] [--seed S]
+                                   cut the power under the embedded store, fifty times for each
+                                   file, and look what survived
        cargo xtask fuzz [--seconds N] [TARGET]
                                    look for inputs that break what must hold of hostile input, 60 s
                                    for each target; takes cargo-fuzz
@@ -43,6 +47,7 @@ fn main() -> ExitCode {
             repository().and_then(|root| dashboard::bench(&root, rest))
         }
         ["screenshots"] => repository().and_then(|root| dashboard::screenshots(&root)),
+        ["powercuts", ref rest @ ..] => repository().and_then(|root| power::run(&root, rest)),
         ["sim", ref rest @ ..] => repository().and_then(|root| sim::run(&root, rest)),
         ["test"] => repository().and_then(|root| test::run(&root, None)),
         ["test", filter] if !filter.starts_with('-') => {

@@ -10,6 +10,7 @@ use std::time::Instant;
 
 use crate::dashboard;
 use crate::environment;
+use crate::fuzz;
 use crate::program::{self, Ended};
 use crate::sdks;
 use crate::step::Step;
@@ -41,6 +42,7 @@ pub(crate) fn run(root: &Path, filter: Option<&str>) -> anyhow::Result<bool> {
         run.tests(filter);
         if filter.is_none() {
             run.others();
+            run.fuzzer();
         }
     }
     run.conclude()
@@ -142,6 +144,15 @@ impl Run<'_> {
                     }
                 }
             }
+        }
+    }
+
+    /// Last, for it takes minutes and the rest is known by then.
+    fn fuzzer(&mut self) {
+        if fuzz::is_wanted(self.root) {
+            let done = timed("fuzzing", || fuzz::run(self.root, &[]));
+            let done = done.inspect_err(|error| eprintln!("xtask: fuzzing: {error:#}"));
+            self.tally.step("fuzzing", done.unwrap_or(false));
         }
     }
 

@@ -17,6 +17,7 @@ mod replay;
 mod search;
 mod sqlite;
 mod store;
+mod verification;
 
 pub use bucket::BUCKET_MS_DEFAULT;
 pub use error::StoreError;
@@ -36,3 +37,4 @@ pub use store::{
     AccessStore, DeliveryStore, EventStore, EventTypeStore, HealthStore, MaintenanceStore,
     ReplayStore, Store, WebhookStore,
 };
+pub use verification::{Checked, Violation, ViolationKind};

@@ -35,6 +35,7 @@ mod stream;
 pub mod telemetry;
 mod tenant;
 mod trigger;
+mod verify;
 mod webhook;
 
 use std::ffi::{OsStr, OsString};
@@ -51,6 +52,7 @@ use failure::Failure;
 use output::{Output, printable};
 use serve_args::ServeArgs;
 use server::ServerArgs;
+use verify::VerifyArgs;
 
 /// The second name of the binary.
 const AUTONOMA: &str = "autonoma";
@@ -79,6 +81,7 @@ pub fn main(
             bench::forward(&args).map_err(|error| Failure::other(format!("{error:#}")))
         }
         Command::Config(command) => config_check::run(command),
+        Command::Verify(args) => verify::run(&args),
         Command::Client(command, name) => run_client(*command, name),
     };
     match done {
@@ -102,6 +105,7 @@ enum Command {
     Bench(BenchArgs),
     BenchForward(ForwardArgs),
     Config(ConfigCommand),
+    Verify(VerifyArgs),
     Client(Box<ClientCommand>, CalledAs),
 }
 
@@ -124,6 +128,8 @@ enum PostriderCommand {
     /// Look at a server's settings without starting it
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// Prove that a server's store is whole and in order; the server may be running
+    Verify(VerifyArgs),
     /// Measure how fast this machine delivers
     Bench(BenchArgs),
     /// The reference that `bench` compares with
@@ -221,6 +227,7 @@ fn parse(args: &[OsString]) -> Result<Command, clap::Error> {
         PostriderCommand::Bench(args) => Command::Bench(args),
         PostriderCommand::BenchForward(args) => Command::BenchForward(args),
         PostriderCommand::Config(command) => Command::Config(command),
+        PostriderCommand::Verify(args) => Command::Verify(args),
         PostriderCommand::Client(command) => Command::Client(command, CalledAs::Postrider),
     })
 }

@@ -378,6 +378,7 @@ impl AccessStore for MemoryStore {
             return Err(StoreError::Conflict("a webhook was changed meanwhile"));
         }
         for tombstone in ending.tombstones {
+            state.healths.remove(&tombstone.key);
             state.webhooks.insert(tombstone.key, tombstone);
         }
         let keys = state.api_keys.values_mut();

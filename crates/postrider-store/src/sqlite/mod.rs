@@ -24,6 +24,7 @@ mod slots;
 mod standings;
 mod trouble;
 mod verbs;
+mod verify;
 mod view;
 mod webhooks;
 mod writer;
@@ -41,7 +42,7 @@ use self::commit::Work;
 use self::failure::{Failure, Outcome};
 use self::readers::Readers;
 use self::view::{View, on_snapshot};
-use self::writer::Writer;
+use self::writer::{CHECKPOINT_PAGES, Writer};
 use crate::bucket::{BUCKET_MS_DEFAULT, Buckets};
 use crate::error::StoreError;
 
@@ -54,6 +55,8 @@ pub struct SqliteOptions {
     pub index_rows: usize,
     /// Connections that read.
     pub readers: usize,
+    /// Pages in the log after which a commit also moves them into the database file.
+    pub checkpoint_pages: u32,
     /// Doesn't wait for the disk: a power cut may lose or corrupt what was acknowledged.
     /// For tests of long sequences and for benchmarks.
     pub danger_skip_sync: bool,
@@ -65,6 +68,7 @@ impl Default for SqliteOptions {
             bucket_ms: BUCKET_MS_DEFAULT,
             index_rows: 4_096,
             readers: 3,
+            checkpoint_pages: CHECKPOINT_PAGES,
             danger_skip_sync: false,
         }
     }
@@ -101,7 +105,8 @@ impl SqliteStore {
             let connection = open::open_writer(path, &options)?;
             let width = open::setting(&connection, "bucket_ms")?;
             let readers = Readers::open(path, options.readers)?;
-            Ok((readers, Writer::new(connection), Buckets::of_width(width)))
+            let writer = Writer::new(connection, options.checkpoint_pages);
+            Ok((readers, writer, Buckets::of_width(width)))
         };
         let (readers, writer, buckets) = opened().map_err(Failure::into_store_error)?;
         Ok(Self {

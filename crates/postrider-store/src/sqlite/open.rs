@@ -149,6 +149,20 @@ fn migrate(connection: &mut Connection, bucket_ms: i64) -> Outcome<()> {
     Ok(())
 }
 
+/// Refuses a file that is not of the version that this program writes.
+pub(super) fn expect_present_version(connection: &Connection) -> Outcome<()> {
+    let version: i64 =
+        connection.query_row("SELECT max(version) FROM schema_version", [], |row| row.get(0))?;
+    if usize::try_from(version) == Ok(MIGRATIONS.len()) {
+        return Ok(());
+    }
+    Err(Failure::Store(StoreError::Unavailable(format!(
+        "the database was written by another version of Postrider (tables {version}, known {}); \
+         look at it with that one",
+        MIGRATIONS.len()
+    ))))
+}
+
 /// A number that the file keeps about itself.
 pub(super) fn setting(connection: &Connection, name: &str) -> Outcome<i64> {
     let mut statement = connection.prepare_cached("SELECT value FROM setting WHERE name = ?1")?;

@@ -18,6 +18,10 @@ const INSERT: &str = "INSERT INTO pending VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
 const DELETE: &str = "DELETE FROM pending WHERE webhook = ?1 AND due = ?2 AND event = ?3 \
      AND attempts = ?4 AND scheduled = ?5 AND mode = ?6 AND resume IS ?7";
 
+/// The same row.
+const FIND: &str = "SELECT 1 FROM pending WHERE webhook = ?1 AND due = ?2 AND event = ?3 \
+     AND attempts = ?4 AND scheduled = ?5 AND mode = ?6 AND resume IS ?7";
+
 type PendingRow = (i64, i64, i64, u32, u32, i64, Option<i64>);
 
 pub(super) fn insert(
@@ -57,10 +61,19 @@ fn row_of(delivery: DeliveryKey, waiting: &Waiting) -> PendingRow {
     )
 }
 
-/// Reads due, event, attempts, scheduled, mode and resume.
-fn read_row(row: &Row<'_>) -> Outcome<(EventKey, Waiting)> {
-    let event: EventKey = key(row.get(1)?);
-    let mode = match (row.get(4)?, row.get(5)?) {
+/// Whether a delivery stands exactly like this.
+pub(super) fn is_there(
+    connection: &Connection,
+    delivery: DeliveryKey,
+    waiting: &Waiting,
+) -> Outcome<bool> {
+    Ok(connection.prepare_cached(FIND)?.exists(row_of(delivery, waiting))?)
+}
+
+/// Reads due, event, attempts, scheduled, mode and resume, from column `at` on.
+pub(super) fn read_row(row: &Row<'_>, at: usize) -> Outcome<(EventKey, Waiting)> {
+    let event: EventKey = key(row.get(at + 1)?);
+    let mode = match (row.get(at + 4)?, row.get(at + 5)?) {
         (SCHEDULED, None) => Mode::Scheduled,
         (MANUAL, resume) => Mode::Manual { resume },
         (mode, _) => {
@@ -69,8 +82,8 @@ fn read_row(row: &Row<'_>) -> Outcome<(EventKey, Waiting)> {
         }
     };
     let waiting = Waiting {
-        due: row.get(0)?,
-        progress: Progress { attempts: row.get(2)?, scheduled: row.get(3)? },
+        due: row.get(at)?,
+        progress: Progress { attempts: row.get(at + 2)?, scheduled: row.get(at + 3)? },
         mode,
     };
     Ok((event, waiting))
@@ -83,7 +96,7 @@ impl View<'_> {
         let mut statement = (self.connection).prepare_cached(queries::PENDING_OF_WEBHOOK)?;
         let mut rows = statement.query([sql(query.webhook)])?;
         while let Some(row) = rows.next()? {
-            let (event, waiting) = read_row(row)?;
+            let (event, waiting) = read_row(row, 0)?;
             if query.except.contains(&event) {
                 continue;
             }
@@ -154,7 +167,7 @@ impl View<'_> {
         while found.len() < limit
             && let Some(row) = rows.next()?
         {
-            let (event, waiting) = read_row(row)?;
+            let (event, waiting) = read_row(row, 0)?;
             if !except.contains(&event) {
                 found.push((event, waiting));
             }

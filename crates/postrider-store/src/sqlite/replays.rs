@@ -122,7 +122,7 @@ fn read_all(
 }
 
 /// Reads key, tenant and replay.
-fn read_row(row: &Row<'_>) -> Outcome<Replay> {
+pub(super) fn read_row(row: &Row<'_>) -> Outcome<Replay> {
     let replay: ReplayKey = key(row.get(0)?);
     let bytes = row.get_ref(2)?.as_blob().map_err(rusqlite::Error::from)?;
     decode_replay(replay, key(row.get(1)?), bytes)

@@ -99,7 +99,7 @@ impl View<'_> {
         targets.iter().map(stood).collect()
     }
 
-    fn kept_standings(
+    pub(super) fn kept_standings(
         &self,
         event: EventKey,
         first: WebhookKey,

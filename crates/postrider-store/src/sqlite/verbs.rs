@@ -322,7 +322,7 @@ impl MaintenanceStore for SqliteStore {
     }
 
     async fn counts(&self) -> Result<Counts, StoreError> {
-        self.read(|view| count(&view)).await
+        self.read(|view| view.counts()).await
     }
 }
 
@@ -339,17 +339,19 @@ impl Shared {
     }
 }
 
-fn count(view: &View<'_>) -> Outcome<Counts> {
-    let mut terms = (view.connection).prepare_cached(
-        "SELECT events, deliveries_created, deliveries_finished, \
-         (SELECT count(*) FROM pending) FROM counter",
-    )?;
-    let (events, created, finished, pending): (i64, i64, i64, i64) =
-        terms.query_row([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))?;
-    Ok(Counts {
-        events: events.cast_unsigned(),
-        deliveries_created: created.cast_unsigned(),
-        deliveries_pending: pending.cast_unsigned(),
-        deliveries_finished: finished.cast_unsigned(),
-    })
+impl View<'_> {
+    pub(super) fn counts(&self) -> Outcome<Counts> {
+        let mut terms = (self.connection).prepare_cached(
+            "SELECT events, deliveries_created, deliveries_finished, \
+             (SELECT count(*) FROM pending) FROM counter",
+        )?;
+        let (events, created, finished, pending): (i64, i64, i64, i64) =
+            terms.query_row([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))?;
+        Ok(Counts {
+            events: events.cast_unsigned(),
+            deliveries_created: created.cast_unsigned(),
+            deliveries_pending: pending.cast_unsigned(),
+            deliveries_finished: finished.cast_unsigned(),
+        })
+    }
 }

@@ -56,7 +56,7 @@ pub(super) fn list(
     Ok(webhooks)
 }
 
-fn stored(connection: &Connection, webhook: WebhookKey) -> Outcome<Option<Webhook>> {
+pub(super) fn stored(connection: &Connection, webhook: WebhookKey) -> Outcome<Option<Webhook>> {
     let mut statement =
         connection.prepare_cached("SELECT key, version, webhook FROM webhook WHERE key = ?1")?;
     let found = statement.query_row([sql(webhook)], |row| Ok(read_row(row)));

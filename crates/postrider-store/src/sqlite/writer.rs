@@ -9,7 +9,7 @@ use crate::error::StoreError;
 
 /// Pages in the log after which a commit also moves them into the database file: 16 MB, some
 /// thousand events. Larger saves little more; the log is read on every miss.
-const CHECKPOINT_PAGES: i64 = 2_048;
+pub(super) const CHECKPOINT_PAGES: u32 = 2_048;
 
 /// Pages in the log beyond which readers are held off until it begins anew: 256 MB. Passive
 /// checkpoints never get here unless readers overlap without a gap.
@@ -27,11 +27,18 @@ pub(super) struct Writer {
     broken: Option<String>,
     /// Encoded records pass through here, so that each needs no allocation of its own.
     scratch: Vec<u8>,
+    checkpoint_pages: i64,
 }
 
 impl Writer {
-    pub(super) fn new(connection: Connection) -> Self {
-        Self { connection, ledger: None, broken: None, scratch: Vec::new() }
+    pub(super) fn new(connection: Connection, checkpoint_pages: u32) -> Self {
+        Self {
+            connection,
+            ledger: None,
+            broken: None,
+            scratch: Vec::new(),
+            checkpoint_pages: i64::from(checkpoint_pages),
+        }
     }
 
     pub(super) fn is_broken(&self) -> bool {
@@ -108,7 +115,7 @@ impl Writer {
         if self.broken.is_some() {
             return;
         }
-        if let Err(failure) = checkpoint(&self.connection, readers)
+        if let Err(failure) = checkpoint(&self.connection, self.checkpoint_pages, readers)
             && failure.ends_writing()
         {
             self.broken = Some(failure.into_store_error().to_string());
@@ -116,12 +123,12 @@ impl Writer {
     }
 }
 
-fn checkpoint(connection: &Connection, readers: &Readers) -> Outcome<()> {
+fn checkpoint(connection: &Connection, at_pages: i64, readers: &Readers) -> Outcome<()> {
     let (pages, moved) = run_checkpoint(connection, "PRAGMA wal_checkpoint(NOOP)")?;
     if pages >= RESTART_PAGES {
         return restart_log(connection, readers);
     }
-    if pages - moved >= CHECKPOINT_PAGES {
+    if pages - moved >= at_pages {
         run_checkpoint(connection, "PRAGMA wal_checkpoint(PASSIVE)")?;
     }
     Ok(())

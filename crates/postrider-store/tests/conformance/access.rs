@@ -1,3 +1,4 @@
+use postrider_core::health::Health;
 use postrider_core::webhook::{Webhook, WebhookState};
 use postrider_store::{ApiKey, Scope, StoreError, Tenant, TenantEnding};
 
@@ -101,6 +102,9 @@ pub(crate) async fn a_deleted_tenant_leaves_nobody_to_act_for_it(mut world: Worl
     }
 
     let [one, two, three] = webhooks;
+    for webhook in [&one, &three] {
+        world.store.keep_health(webhook.key, Health::default()).await.unwrap();
+    }
     let tombstones = vec![tombstone(&one), tombstone(&two)];
     let ending = TenantEnding { tenant: first.key, at: world.now, tombstones: tombstones.clone() };
     assert_eq!(world.store.delete_tenant(ending.clone()).await, Ok(true));
@@ -108,6 +112,8 @@ pub(crate) async fn a_deleted_tenant_leaves_nobody_to_act_for_it(mut world: Worl
     assert_eq!(world.store.api_keys().await.unwrap(), keys[1..]);
     let left = world.store.webhooks(None, 1_000).await.unwrap();
     assert_eq!(left, [&tombstones[0], &tombstones[1], &three].map(Webhook::clone));
+    let healths = world.store.healths(None, 1_000).await.unwrap();
+    assert_eq!(healths, [(three.key, Health::default())]);
     assert_eq!(world.store.delete_tenant(ending).await, Ok(false), "there is none any more");
 }
 

@@ -16,6 +16,7 @@ mod replays;
 mod retention;
 mod searching;
 mod sqlite_only;
+mod verifying;
 mod webhooks;
 mod world;
 

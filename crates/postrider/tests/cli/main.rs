@@ -20,4 +20,5 @@ mod signature;
 mod snapshot;
 mod switching;
 mod terminal;
+mod verify;
 mod webhooks;
