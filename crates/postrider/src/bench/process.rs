@@ -197,7 +197,7 @@ fn serve(dir: &Path) -> anyhow::Result<Command> {
         .env("POSTRIDER_SEALING_KEY", format!("{}=", "A".repeat(43)))
         .env("POSTRIDER_UNKNOWN_EVENT_TYPES", "accept")
         // --registered may go far beyond the default
-        .env("POSTRIDER_WEBHOOKS_PER_TENANT_MAX", "100000000")
+        .env("POSTRIDER_WEBHOOKS_PER_TENANT_MAX", "1000000")
         .env("POSTRIDER_ALLOW_HTTP", "true")
         .env("POSTRIDER_DANGER_ALLOW_NETWORKS", "127.0.0.0/8");
     Ok(command)
