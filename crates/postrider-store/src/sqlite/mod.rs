@@ -17,6 +17,7 @@ mod open;
 mod pending;
 mod queries;
 mod readers;
+mod recent;
 mod replays;
 mod retention;
 mod search;
@@ -39,6 +40,7 @@ use rusqlite::Connection;
 use self::commit::Work;
 use self::failure::{Failure, Outcome};
 use self::readers::Readers;
+use self::recent::Recent;
 use self::view::{View, on_snapshot};
 use self::writer::Writer;
 use crate::bucket::{BUCKET_MS_DEFAULT, Buckets};
@@ -83,6 +85,7 @@ struct Shared {
     readers: Readers,
     writer: Mutex<Writer>,
     buckets: Buckets,
+    recent: Recent,
     index_rows: usize,
     /// Keeps other processes off the file; dropped last.
     _lock: File,
@@ -108,6 +111,7 @@ impl SqliteStore {
                 readers,
                 writer: Mutex::new(writer),
                 buckets,
+                recent: Recent::default(),
                 index_rows: options.index_rows.max(1),
                 _lock: lock,
             }),
