@@ -16,18 +16,20 @@ mod process;
 mod progress;
 mod receiver;
 mod report;
+mod stock;
 mod webhooks;
 
 use std::fs;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use anyhow::{Context, ensure};
+use anyhow::{Context, bail, ensure};
 use clap::Args;
 
 use self::figures::{Comparison, Figures, Findings, Settings};
 use self::measure::Plan;
 use self::process::Kind;
+use self::stock::{Stock, Stocked};
 use self::webhooks::Webhooks;
 
 /// Requests to the receiver at once, over all webhooks: what keeps both sides busy without
@@ -63,11 +65,17 @@ pub struct BenchArgs {
     /// Share of the webhooks whose receiver takes requests and never answers, from 0 to 1
     #[arg(long, value_name = "SHARE", default_value_t = 0.0, value_parser = share)]
     hanging: f64,
+    /// Webhooks beside those, which want none of the events
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    registered: usize,
+    /// Deliveries that wait in the store, which failed once and are due again in hours
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    backlog: usize,
     /// Bytes of each event's data; it takes 31 to tell events apart
     #[arg(long, default_value_t = 1_024)]
     payload: usize,
-    /// Measure a bare sign-and-forward process on the same load, and print the ratio
-    #[arg(long, value_enum, conflicts_with_all = ["failing", "hanging"])]
+    /// Measure something else on the same load, and print the ratio
+    #[arg(long, value_enum)]
     compare: Option<Compare>,
     /// Rounds of each measurement; the median by CPU is shown
     #[arg(long, default_value_t = 5)]
@@ -82,7 +90,10 @@ pub struct BenchArgs {
 
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
 enum Compare {
+    /// A bare sign-and-forward process
     Forward,
+    /// The same server without failing and hanging receivers, other webhooks and backlog
+    Plain,
 }
 
 /// Run as a child of the benchmark.
@@ -98,21 +109,22 @@ pub struct ForwardArgs {
 /// Runs the benchmark, prints what it found, and fails when anything was lost.
 pub fn main(args: &BenchArgs) -> anyhow::Result<()> {
     let webhooks = Webhooks::parse(args)?;
+    let other = other(args)?;
     let settings = settings(args, webhooks);
+    let stocked = stock(&settings).make().context("stocking the store")?;
     let mut all = Findings { settings, figures: Vec::new(), comparisons: Vec::new() };
     for &connections in &args.connections {
         let connections = connections.max(1);
         // In turn, round by round, so that whatever else the machine does falls on both.
-        let (mut server, mut forward) = (Vec::new(), Vec::new());
+        let (mut server, mut others) = (Vec::new(), Vec::new());
         for round in 1..=all.settings.rounds {
-            let measure = |kind| measure(&all.settings, webhooks, kind, connections, round);
+            let measure =
+                |kind| measure(&all.settings, webhooks, kind, stocked.as_ref(), connections, round);
             server.push(measure(Kind::Server)?);
-            if args.compare.is_some() {
-                forward.push(measure(Kind::Forwarder)?);
-            }
+            others.extend(other.map(measure).transpose()?);
         }
-        let compared = figures::compare(&server, &forward);
-        for rounds in [server, forward] {
+        let compared = figures::compare(&server, &others);
+        for rounds in [server, others] {
             all.figures.extend(figures::median(rounds).inspect(|figures| show(args, figures)));
         }
         all.comparisons.extend(compared.inspect(|compared| show_comparison(args, compared)));
@@ -134,6 +146,24 @@ pub fn forward(args: &ForwardArgs) -> anyhow::Result<()> {
     forward::main(args.to, args.fan_out)
 }
 
+/// What is measured beside the server.
+fn other(args: &BenchArgs) -> anyhow::Result<Option<Kind>> {
+    let has_unhealthy = args.failing > 0.0 || args.hanging > 0.0;
+    match args.compare {
+        None => Ok(None),
+        Some(Compare::Plain) => Ok(Some(Kind::Plain)),
+        Some(Compare::Forward) if has_unhealthy => bail!(
+            "--compare forward can't be used with --failing or --hanging: the forwarder has no time-outs"
+        ),
+        Some(Compare::Forward) => Ok(Some(Kind::Forwarder)),
+    }
+}
+
+fn stock(settings: &Settings) -> Stock {
+    let Settings { registered, backlog, payload_bytes, .. } = *settings;
+    Stock { registered, backlog, payload_bytes }
+}
+
 fn settings(args: &BenchArgs, webhooks: Webhooks) -> Settings {
     let of_rate = |rate| usize::try_from(rate).unwrap_or(usize::MAX).saturating_mul(RATE_S);
     let events = args.events.unwrap_or_else(|| args.rate.map_or(EVENTS, of_rate)).max(1);
@@ -144,6 +174,8 @@ fn settings(args: &BenchArgs, webhooks: Webhooks) -> Settings {
         webhooks: webhooks.count(),
         failing: args.failing,
         hanging: args.hanging,
+        registered: args.registered,
+        backlog: args.backlog,
         payload_bytes: args.payload,
         rounds: args.rounds.max(1),
         cores: std::thread::available_parallelism().map_or(1, usize::from),
@@ -154,22 +186,28 @@ fn measure(
     settings: &Settings,
     webhooks: Webhooks,
     kind: Kind,
+    stocked: Option<&Stocked>,
     connections: usize,
     round: usize,
 ) -> anyhow::Result<Figures> {
+    let (webhooks, stocked) = match kind {
+        Kind::Server => (webhooks, stocked),
+        Kind::Plain => (webhooks.healthy(), None),
+        Kind::Forwarder => (webhooks.of_forwarder(), None),
+    };
     let plan = Plan {
         kind,
-        webhooks: if kind == Kind::Server { webhooks } else { webhooks.of_forwarder() },
+        webhooks,
         connections,
         events: settings.events,
         warm_up: (settings.events / 20).min(WARM_UP_MAX).max(connections),
         rate: settings.rate,
         payload_bytes: settings.payload_bytes,
     };
-    let ledger = plan.ledger();
+    let ledger = plan.ledger(stocked);
     let of_rounds = settings.rounds;
     let title = format!("{}, {connections} connections, round {round} of {of_rounds}", kind.name());
-    progress::watch(title, &ledger, plan.expected()?, || plan.run(&ledger))
+    progress::watch(title, &ledger, plan.expected(stocked)?, || plan.run(&ledger, stocked))
 }
 
 fn show(args: &BenchArgs, figures: &Figures) {
@@ -179,14 +217,15 @@ fn show(args: &BenchArgs, figures: &Figures) {
     let latency = figures.latency_ms;
     say(&format!(
         "{}, {} connections\n  \
-         {:.4} CPU-s per 1,000 deliveries, {:.0} MiB at most\n  \
+         {:.4} CPU-s per 1,000 deliveries, {:.0} MiB at most, {:.0} MiB before\n  \
          {:.0} accepted/s, {:.0} delivered/s\n  \
          latency p50 {:.1} ms, p90 {:.1} ms, p99 {:.1} ms, p99.9 {:.1} ms, at most {:.1} ms\n  \
-         {} deliveries, {} duplicates, {} lost",
+         ready after {:.0} ms; {} deliveries, {} duplicates, {} lost",
         figures.process,
         figures.connections,
         figures.cpu_s_per_1000,
         figures.peak_rss_mib,
+        figures.idle_rss_mib,
         figures.accepted_per_s,
         figures.delivered_per_s,
         latency.p50,
@@ -194,10 +233,14 @@ fn show(args: &BenchArgs, figures: &Figures) {
         latency.p99,
         latency.p99_9,
         latency.max,
+        figures.ready_ms,
         figures.deliveries,
         figures.duplicates,
         figures.lost,
     ));
+    if let Some(ms) = figures.first_attempt_ms {
+        say(&format!("  first attempt {ms:.0} ms after the start"));
+    }
     if args.failing > 0.0 || args.hanging > 0.0 {
         say(&format!("  {} attempts at failing and hanging receivers", figures.unhealthy_attempts));
     }
@@ -208,12 +251,14 @@ fn show_comparison(args: &BenchArgs, compared: &Comparison) {
         return;
     }
     say(&format!(
-        "{} connections: CPU per delivery {:.2} x the forwarder's ({:.2} to {:.2}), throughput {:.2} x",
+        "{} connections, against {}: CPU per delivery {:.2} x ({:.2} to {:.2}), throughput {:.2} x, p99 {:.2} x",
         compared.connections,
+        compared.with,
         compared.cpu,
         compared.cpu_least,
         compared.cpu_most,
         compared.throughput,
+        compared.p99,
     ));
 }
 

@@ -138,7 +138,8 @@ pub async fn run(
         engine.stop_starting();
         tracing::info!("stopping: no new requests; finishing what is under way");
     };
-    let serving = http::serve::run(listener, router, limits, stopping);
+    let routes = api::Routes::new(state.clone(), router);
+    let serving = http::serve::run(listener, routes, limits, stopping);
     let cut = async {
         shutdown.cancelled().await;
         tokio::time::sleep(config.drain / 2).await;

@@ -70,6 +70,33 @@ fn failing_and_hanging_receivers_are_tried_and_the_healthy_get_everything_once()
 }
 
 #[test]
+fn what_lies_in_the_store_before_is_left_alone_but_for_one_event_that_is_due() {
+    let findings = findings(&[
+        "--events",
+        "100",
+        "--fan-out",
+        "2",
+        "--registered",
+        "20",
+        "--backlog",
+        "30",
+        "--compare",
+        "plain",
+    ]);
+    let settings = &findings["settings"];
+    assert_eq!((&settings["registered"], &settings["backlog"]), (&20.into(), &30.into()));
+    let [server, plain] = &findings["figures"].as_array().expect("figures")[..] else {
+        panic!("two processes are measured: {findings}");
+    };
+    assert_eq!((&server["process"], &server["deliveries"]), (&"postrider".into(), &212.into()));
+    assert_eq!((&plain["process"], &plain["deliveries"]), (&"plain".into(), &210.into()));
+    let ms = |what| server[what].as_f64().expect("a time");
+    assert!(ms("first_attempt_ms") > ms("ready_ms") / 2.0, "{server}");
+    assert!(plain["first_attempt_ms"].is_null() && plain["ready_ms"].as_f64().is_some());
+    assert_eq!(findings["comparisons"][0]["with"], "plain");
+}
+
+#[test]
 fn a_rate_is_kept_by_publishing_no_faster() {
     let findings = findings(&["--rate", "400", "--events", "100"]);
     assert_eq!(findings["settings"]["rate"], 400);
@@ -88,7 +115,7 @@ fn a_load_that_makes_no_sense_is_refused() {
         (&["--failing", "0.5", "--hanging", "0.5"], "no receiver is healthy"),
         (&["--hanging", "0.01", "--webhooks", "10"], "is not one; raise --webhooks"),
         (&["--fan-out", "3", "--webhooks", "10"], "must be a multiple of --fan-out"),
-        (&["--hanging", "0.5", "--compare", "forward"], "cannot be used with"),
+        (&["--hanging", "0.5", "--compare", "forward"], "can't be used with"),
         (&["--rate", "0"], "0 is not in 1.."),
     ] {
         let output = bench(args);

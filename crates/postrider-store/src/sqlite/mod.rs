@@ -17,6 +17,7 @@ mod open;
 mod pending;
 mod queries;
 mod readers;
+mod recent;
 mod replays;
 mod retention;
 mod search;
@@ -41,6 +42,7 @@ use rusqlite::Connection;
 use self::commit::Work;
 use self::failure::{Failure, Outcome};
 use self::readers::Readers;
+use self::recent::Recent;
 use self::view::{View, on_snapshot};
 use self::writer::{CHECKPOINT_PAGES, Writer};
 use crate::bucket::{BUCKET_MS_DEFAULT, Buckets};
@@ -88,6 +90,7 @@ struct Shared {
     readers: Readers,
     writer: Mutex<Writer>,
     buckets: Buckets,
+    recent: Recent,
     index_rows: usize,
     /// Keeps other processes off the file; dropped last.
     _lock: File,
@@ -114,6 +117,7 @@ impl SqliteStore {
                 readers,
                 writer: Mutex::new(writer),
                 buckets,
+                recent: Recent::default(),
                 index_rows: options.index_rows.max(1),
                 _lock: lock,
             }),

@@ -6,6 +6,7 @@ use rusqlite::{Connection, OptionalExtension, Row};
 
 use super::failure::{Failure, Outcome};
 use super::queries;
+use super::recent::Recent;
 use super::view::{View, key, sql, sql_limit};
 use crate::error::StoreError;
 use crate::records::{Backlog, DueDelivery, DuePage, DueQuery, LaneStart};
@@ -90,7 +91,7 @@ pub(super) fn read_row(row: &Row<'_>, at: usize) -> Outcome<(EventKey, Waiting)>
 }
 
 impl View<'_> {
-    pub(super) fn due(&self, query: &DueQuery) -> Outcome<DuePage> {
+    pub(super) fn due(&self, query: &DueQuery, recent: &Recent) -> Outcome<DuePage> {
         let mut page = DuePage::default();
         let mut bytes = 0_usize;
         let mut statement = (self.connection).prepare_cached(queries::PENDING_OF_WEBHOOK)?;
@@ -104,9 +105,10 @@ impl View<'_> {
                 page.next_due = Some(waiting.due);
                 break;
             }
-            let event = self
-                .event_by_key(event)?
-                .ok_or_else(|| Failure::missing("event of pending", event))?;
+            let event = recent.get_or_read(event, || {
+                let found = self.event_by_key(event)?;
+                found.ok_or_else(|| Failure::missing("event of pending", event))
+            })?;
             bytes = bytes.saturating_add(event.bodies.size_bytes());
             if bytes > query.bytes_max && !page.deliveries.is_empty() {
                 page.next_due = Some(waiting.due);

@@ -114,7 +114,8 @@ impl EventStore for SqliteStore {
 #[async_trait]
 impl DeliveryStore for SqliteStore {
     async fn due(&self, query: DueQuery) -> Result<DuePage, StoreError> {
-        self.read(move |view| view.due(&query)).await
+        let due = move |shared: &Shared| shared.read(|view| view.due(&query, &shared.recent));
+        self.blocking(due).await
     }
 
     async fn lanes(

@@ -1,18 +1,16 @@
 //! `/docs`: the document for people, with a viewer that comes from this server alone.
 //!
-//! The viewer is a script of some megabytes. It is compressed once, at its first use, and a browser
+//! The viewer is a script of some megabytes. It was compressed when this was built, and a browser
 //! keeps it. The page's policy lets it load and ask nothing but this server.
 
-use std::io::Write as _;
+use std::io::Read as _;
 
 use axum::Router;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use bytes::Bytes;
-use flate2::Compression;
-use flate2::write::GzEncoder;
+use flate2::read::GzDecoder;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
-use tokio::sync::OnceCell;
 
 use super::Answer;
 use crate::http::encoding::accepts_gzip;
@@ -20,8 +18,8 @@ use crate::http::problem::{ApiError, Code};
 
 const PAGE: &str = include_str!("docs/page.html");
 const PAGE_SCRIPT: &str = include_str!("docs/page.js");
-/// The viewer in the package that it comes from.
-const VIEWER: &str = "scalar.js";
+/// The viewer, compressed.
+const VIEWER: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/reference.js.gz"));
 
 /// The viewer puts its styles into the page, so styles may stand in line; scripts may not.
 const POLICY: HeaderValue = HeaderValue::from_static(
@@ -46,13 +44,8 @@ pub(super) fn router() -> Router {
 }
 
 async fn viewer(headers: HeaderMap) -> Answer {
-    static COMPRESSED: OnceCell<Bytes> = OnceCell::const_new();
     let is_compressed = accepts_gzip(&headers);
-    let body = if is_compressed {
-        COMPRESSED.get_or_try_init(|| off_the_loop(compressed)).await?.clone()
-    } else {
-        off_the_loop(plain).await?
-    };
+    let body = if is_compressed { Bytes::from_static(VIEWER) } else { plain().await? };
     let fixed = [(header::CONTENT_TYPE, JAVASCRIPT), (header::CACHE_CONTROL, KEPT)];
     let mut response = guarded((StatusCode::OK, fixed, body));
     let headers = response.headers_mut();
@@ -63,24 +56,17 @@ async fn viewer(headers: HeaderMap) -> Answer {
     Ok(response)
 }
 
-/// Megabytes are copied and compressed where nobody else waits.
-async fn off_the_loop(work: fn() -> Option<Bytes>) -> Result<Bytes, ApiError> {
-    let done = tokio::task::spawn_blocking(work).await.ok().flatten();
+/// Megabytes are made where nobody else waits.
+async fn plain() -> Result<Bytes, ApiError> {
+    let plain = || {
+        let mut text = Vec::new();
+        GzDecoder::new(VIEWER).read_to_end(&mut text).map(|_| Bytes::from(text))
+    };
+    let done = tokio::task::spawn_blocking(plain).await.ok().and_then(Result::ok);
     done.ok_or_else(|| {
-        tracing::error!("the script of the page /docs can't be read or compressed");
+        tracing::error!("the script of the page /docs can't be decompressed");
         ApiError::new(Code::Internal, "a fault of the server; its log says more")
     })
-}
-
-fn plain() -> Option<Bytes> {
-    scalar_api_reference::get_asset(VIEWER).map(Bytes::from)
-}
-
-fn compressed() -> Option<Bytes> {
-    let plain = plain()?;
-    let mut encoder = GzEncoder::new(Vec::with_capacity(plain.len() / 3), Compression::default());
-    encoder.write_all(&plain).ok()?;
-    encoder.finish().ok().map(Bytes::from)
 }
 
 fn guarded(response: impl IntoResponse) -> Response {

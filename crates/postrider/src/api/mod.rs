@@ -9,6 +9,7 @@ pub mod attempt;
 pub mod attempts;
 pub mod deliveries;
 pub mod delivery_list;
+mod direct;
 mod docs;
 mod document;
 pub mod event_types;
@@ -46,6 +47,8 @@ use utoipa_axum::routes;
 use crate::http::json;
 use crate::http::problem::{ApiError, Code};
 use crate::http::state::ServerState;
+
+pub use self::direct::Routes;
 
 /// All routes of the API and those of `more`, which must have no fallback of its own.
 pub fn router(state: ServerState, more: Router) -> Router {

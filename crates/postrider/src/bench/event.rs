@@ -19,12 +19,8 @@ pub(super) struct Template {
 impl Template {
     /// `payload_bytes`: of the event's data; `request` puts a head before a body.
     pub(super) fn new(payload_bytes: usize, request: impl FnOnce(&str) -> Vec<u8>) -> Self {
-        let zeros = "0".repeat(DIGITS);
-        let bare = format!(r#"{{"note":"",{NUMBER_KEY}{zeros}"}}"#).len();
-        let note = "x".repeat(payload_bytes.saturating_sub(bare));
-        let event_type = event_type(0);
-        let body =
-            format!(r#"{{"type":"{event_type}","data":{{"note":"{note}",{NUMBER_KEY}{zeros}"}}}}"#);
+        let (event_type, data) = (event_type(0), data(payload_bytes, 0));
+        let body = format!(r#"{{"type":"{event_type}","data":{data}}}"#);
         let bytes = request(&body);
         let body_at = bytes.len() - body.len();
         Self {
@@ -40,6 +36,13 @@ impl Template {
         write_number(&mut self.bytes[self.group_at..][..DIGITS], group);
         &self.bytes
     }
+}
+
+/// The data of `event`, of so many bytes where that is enough to tell events apart.
+pub(super) fn data(payload_bytes: usize, event: usize) -> String {
+    let bare = format!(r#"{{"note":"",{NUMBER_KEY}{event:0DIGITS$}"}}"#).len();
+    let note = "x".repeat(payload_bytes.saturating_sub(bare));
+    format!(r#"{{"note":"{note}",{NUMBER_KEY}{event:0DIGITS$}"}}"#)
 }
 
 /// The type of the events that the webhooks of `group` want.

@@ -16,6 +16,12 @@ pub(super) struct Figures {
     pub(super) delivered_per_s: f64,
     /// From publishing to the first arrival, at healthy receivers.
     pub(super) latency_ms: Percentiles,
+    /// From starting the process to its listening.
+    pub(super) ready_ms: f64,
+    /// The same to the arrival of an event that was in the store.
+    pub(super) first_attempt_ms: Option<f64>,
+    /// Before anything is published.
+    pub(super) idle_rss_mib: f64,
     pub(super) peak_rss_mib: f64,
     /// To healthy receivers, each counted once. This and what follows are sums over all rounds,
     /// warm-up included.
@@ -28,14 +34,17 @@ pub(super) struct Figures {
     pub(super) curve: Vec<Point>,
 }
 
-/// The server against the forwarder: the median over the rounds, and for CPU the extremes.
+/// The server against what it is compared with: the median over the rounds, and for CPU the
+/// extremes.
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct Comparison {
+    pub(super) with: &'static str,
     pub(super) connections: usize,
     pub(super) cpu: f64,
     pub(super) cpu_least: f64,
     pub(super) cpu_most: f64,
     pub(super) throughput: f64,
+    pub(super) p99: f64,
 }
 
 /// What was asked for.
@@ -48,6 +57,10 @@ pub(super) struct Settings {
     pub(super) webhooks: usize,
     pub(super) failing: f64,
     pub(super) hanging: f64,
+    /// Webhooks that want none of the events.
+    pub(super) registered: usize,
+    /// Deliveries that wait in the store.
+    pub(super) backlog: usize,
     pub(super) payload_bytes: usize,
     pub(super) rounds: usize,
     /// Processors that this machine lends.
@@ -62,24 +75,26 @@ pub(super) struct Findings {
     pub(super) comparisons: Vec<Comparison>,
 }
 
-/// Holds each round of the server against the forwarder's of the same round: what else the machine
-/// does changes from round to round, and falls on both. `None` without a forwarder.
-pub(super) fn compare(server: &[Figures], forward: &[Figures]) -> Option<Comparison> {
+/// Holds each round of the server against the other's of the same round: what else the machine
+/// does changes from round to round, and falls on both. `None` without another.
+pub(super) fn compare(server: &[Figures], other: &[Figures]) -> Option<Comparison> {
     let ratios = |of: fn(&Figures) -> f64| {
-        let rounds = server.iter().zip(forward);
-        let mut ratios: Vec<f64> =
-            rounds.map(|(server, forward)| of(server) / of(forward)).collect();
+        let rounds = server.iter().zip(other);
+        let mut ratios: Vec<f64> = rounds.map(|(server, other)| of(server) / of(other)).collect();
         ratios.sort_by(f64::total_cmp);
         ratios
     };
     let cpu = ratios(|figures| figures.cpu_s_per_1000);
     let throughput = ratios(|figures| figures.delivered_per_s);
+    let p99 = ratios(|figures| figures.latency_ms.p99);
     Some(Comparison {
+        with: other.first()?.process,
         connections: server.first()?.connections,
         cpu: *cpu.get(cpu.len() / 2)?,
         cpu_least: *cpu.first()?,
         cpu_most: *cpu.last()?,
         throughput: *throughput.get(throughput.len() / 2)?,
+        p99: *p99.get(p99.len() / 2)?,
     })
 }
 
@@ -109,6 +124,9 @@ mod tests {
             accepted_per_s: 100.0,
             delivered_per_s: 100.0 / cpu_s_per_1000,
             latency_ms: Percentiles::default(),
+            ready_ms: 50.0,
+            first_attempt_ms: None,
+            idle_rss_mib: 15.0,
             peak_rss_mib: 20.0,
             deliveries: 10,
             duplicates,

@@ -4,6 +4,7 @@
 //! and every webhook one in its path, and both are read from what the receiver got. Publishers and
 //! receiver write at the same time, without locks.
 
+use std::ops::Range;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -107,9 +108,10 @@ impl Ledger {
         since
     }
 
-    /// From publishing to the first arrival, of all events from `first` on.
-    pub(super) fn latencies(&self, first: usize) -> Latencies {
-        let arrived = self.arrived.iter().skip(first * self.webhooks.fan_out);
+    /// From publishing to the first arrival, of these events.
+    pub(super) fn latencies(&self, events: Range<usize>) -> Latencies {
+        let fan_out = self.webhooks.fan_out;
+        let arrived = self.arrived[events.start * fan_out..events.end * fan_out].iter();
         arrived.filter_map(|noted| noted.load(Ordering::Relaxed).checked_sub(1)).collect()
     }
 
@@ -184,9 +186,9 @@ mod tests {
         ledger.arrive(Some(0), Some(0));
         ledger.arrive(Some(2), Some(1));
         ledger.arrive(Some(2), Some(1));
-        let latencies = ledger.latencies(2).percentiles().unwrap();
+        let latencies = ledger.latencies(2..4).percentiles().unwrap();
         // Published in the future, so that the first arrival took no time at all.
         assert_eq!((latencies.p50, latencies.max), (0.0, 0.0));
-        assert_eq!(ledger.latencies(3).percentiles(), None);
+        assert_eq!(ledger.latencies(3..4).percentiles(), None);
     }
 }

@@ -49,7 +49,7 @@ impl Load {
         webhooks: Webhooks,
         payload_bytes: usize,
     ) -> Self {
-        let (to, key) = (child.address(), child.key());
+        let (to, key) = (child.address(), Child::key());
         let request = Template::new(payload_bytes, |body| request("/v1/events", to, key, body));
         Self { to, request, webhooks, ledger }
     }

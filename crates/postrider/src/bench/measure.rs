@@ -1,5 +1,8 @@
 //! One measurement: a process of its own, a load on it, and what became of it.
 
+use std::net::SocketAddr;
+use std::ops::Range;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -10,6 +13,7 @@ use super::ledger::Ledger;
 use super::load::Load;
 use super::process::{Child, Kind};
 use super::receiver::Receiver;
+use super::stock::{self, Stocked};
 use super::webhooks::Webhooks;
 
 /// A delivery counts as lost when it has not arrived and no other one has for this long.
@@ -30,32 +34,40 @@ pub(super) struct Plan {
 
 impl Plan {
     /// What is noted of its deliveries.
-    pub(super) fn ledger(&self) -> Arc<Ledger> {
-        Arc::new(Ledger::new(self.webhooks, self.warm_up + self.events))
+    pub(super) fn ledger(&self, stocked: Option<&Stocked>) -> Arc<Ledger> {
+        Arc::new(Ledger::new(self.webhooks, self.measured(stocked).end))
     }
 
     /// Deliveries that must arrive, warm-up included.
-    pub(super) fn expected(&self) -> anyhow::Result<u64> {
-        Ok(u64::try_from(self.webhooks.expected(self.warm_up + self.events))?)
+    pub(super) fn expected(&self, stocked: Option<&Stocked>) -> anyhow::Result<u64> {
+        Ok(u64::try_from(self.webhooks.expected(self.measured(stocked).end))?)
     }
 
-    pub(super) fn run(&self, ledger: &Arc<Ledger>) -> anyhow::Result<Figures> {
+    pub(super) fn run(
+        &self,
+        ledger: &Arc<Ledger>,
+        stocked: Option<&Stocked>,
+    ) -> anyhow::Result<Figures> {
         let receiver = Receiver::start(ledger.clone())?;
-        let child = Child::start(self.kind, receiver.address(), self.webhooks)?;
+        let child = self.start(receiver.address(), ledger, stocked)?;
+        let (measured, left) = (self.measured(stocked), left(stocked));
+        ledger.wait_for(u64::try_from(self.webhooks.expected(left))?, PATIENCE);
+        let idle_rss_mib = child.rss_mib()?;
         let load = Load::new(&child, ledger.clone(), self.webhooks, self.payload_bytes);
-        load.run(self.connections, 0..self.warm_up, None)?;
-        let warm = u64::try_from(self.webhooks.expected(self.warm_up))?;
+        load.run(self.connections, left..measured.start, None)?;
+        let warm = u64::try_from(self.webhooks.expected(measured.start))?;
         ledger.wait_for(warm, PATIENCE);
 
         let (cpu_before, delivered_before) = (child.cpu()?, ledger.delivered());
         let started = Instant::now();
-        load.run(self.connections, self.warm_up..self.warm_up + self.events, self.rate)?;
+        load.run(self.connections, measured.clone(), self.rate)?;
         let accepted = started.elapsed();
-        let delivered = ledger.wait_for(self.expected()?, PATIENCE).duration_since(started);
+        let expected = self.expected(stocked)?;
+        let delivered = ledger.wait_for(expected, PATIENCE).duration_since(started);
         child.settle();
         let cpu = child.cpu()?.saturating_sub(cpu_before);
         let deliveries = to_f64(ledger.delivered() - delivered_before);
-        let latencies = ledger.latencies(self.warm_up);
+        let latencies = ledger.latencies(measured);
         let figures = Figures {
             process: self.kind.name(),
             connections: self.connections,
@@ -65,10 +77,13 @@ impl Plan {
             latency_ms: latencies.percentiles().with_context(|| {
                 format!("nothing arrived; the process said: {}", child.last_words())
             })?,
+            ready_ms: child.ready_after().as_secs_f64() * 1_000.0,
+            first_attempt_ms: ledger.latencies(0..left).percentiles().map(|first| first.p50),
+            idle_rss_mib,
             peak_rss_mib: child.peak_rss_mib()?,
             deliveries: ledger.delivered(),
             duplicates: ledger.duplicates(),
-            lost: self.expected()?.saturating_sub(ledger.delivered()),
+            lost: expected.saturating_sub(ledger.delivered()),
             unhealthy_attempts: ledger.unhealthy_attempts(),
             curve: latencies.curve(),
         };
@@ -83,6 +98,35 @@ impl Plan {
         child.stop()?;
         Ok(figures)
     }
+
+    fn start(
+        &self,
+        receiver: SocketAddr,
+        ledger: &Ledger,
+        stocked: Option<&Stocked>,
+    ) -> anyhow::Result<Child> {
+        if self.kind == Kind::Forwarder {
+            return Child::forwarder(receiver, self.webhooks);
+        }
+        let server = Child::server(receiver, self.webhooks, stocked)?;
+        if left(stocked) == 0 {
+            return Ok(server);
+        }
+        let leave = |dir: &Path| stock::leave_first_event(dir, self.webhooks, self.payload_bytes);
+        server.anew(leave, || ledger.publish(0, Instant::now()))
+    }
+
+    /// The events that are measured: after what was left and the warm-up.
+    fn measured(&self, stocked: Option<&Stocked>) -> Range<usize> {
+        let first = left(stocked) + self.warm_up;
+        first..first + self.events
+    }
+}
+
+/// Events that are in the store when the server starts: with a backlog one, by which is seen how
+/// long it takes to the first attempt.
+fn left(stocked: Option<&Stocked>) -> usize {
+    stocked.map_or(0, |stocked| usize::from(stocked.has_backlog))
 }
 
 #[expect(clippy::cast_precision_loss, reason = "counts of a benchmark are far below 2^52")]

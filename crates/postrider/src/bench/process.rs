@@ -3,7 +3,7 @@
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{ChildStdin, Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
@@ -11,12 +11,15 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 
+use super::stock::Stocked;
 use super::webhooks::Webhooks;
 
 /// Which process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     Server,
+    /// A server without what sets the other one apart: stock, failing and hanging receivers.
+    Plain,
     Forwarder,
 }
 
@@ -24,6 +27,7 @@ impl Kind {
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Server => "postrider",
+            Self::Plain => "plain",
             Self::Forwarder => "forwarder",
         }
     }
@@ -34,39 +38,59 @@ pub(super) struct Child {
     process: std::process::Child,
     _stdin: Option<ChildStdin>,
     address: SocketAddr,
-    key: String,
     log: Arc<Mutex<String>>,
-    data_dir: Option<PathBuf>,
+    data_dir: Option<DataDir>,
+    /// From starting it to its saying where it listens.
+    ready_after: Duration,
 }
 
+/// A data directory, gone when this is dropped.
+struct DataDir(PathBuf);
+
+/// A key for a server that lives for seconds on loopback.
+const KEY: &str = "prk_benchmark_key_of_a_throwaway_server";
+
 impl Child {
-    pub(super) fn start(
-        kind: Kind,
+    /// A server with what was stocked, in which `webhooks` are registered at `receiver`.
+    pub(super) fn server(
         receiver: SocketAddr,
         webhooks: Webhooks,
+        stocked: Option<&Stocked>,
     ) -> anyhow::Result<Self> {
-        let mut command = Command::new(std::env::current_exe().context("finding this binary")?);
-        let mut data_dir = None;
-        // A key for a server that lives for seconds on loopback.
-        let key = "prk_benchmark_key_of_a_throwaway_server";
-        match kind {
-            Kind::Server => {
-                let dir = fresh_dir()?;
-                command
-                    .args(["serve", "--listen", "127.0.0.1:0", "--data-dir"])
-                    .arg(&dir)
-                    .env("POSTRIDER_ADMIN_KEY", key)
-                    .env("POSTRIDER_UNKNOWN_EVENT_TYPES", "accept")
-                    .env("POSTRIDER_ALLOW_HTTP", "true")
-                    .env("POSTRIDER_DANGER_ALLOW_NETWORKS", "127.0.0.0/8");
-                data_dir = Some(dir);
-            }
-            Kind::Forwarder => {
-                command.args(["bench-forward", "--to", &receiver.to_string()]);
-                command.args(["--fan-out", &webhooks.fan_out.to_string()]);
-            }
+        let dir = DataDir(fresh_dir()?);
+        if let Some(stocked) = stocked {
+            stocked.copy_to(&dir.0)?;
         }
+        let server = Self::start(&mut serve(&dir.0)?, Some(dir))?;
+        super::load::register(server.address, KEY, receiver, webhooks)?;
+        Ok(server)
+    }
+
+    pub(super) fn forwarder(receiver: SocketAddr, webhooks: Webhooks) -> anyhow::Result<Self> {
+        let mut command = this_binary()?;
+        command.args(["bench-forward", "--to", &receiver.to_string()]);
+        command.args(["--fan-out", &webhooks.fan_out.to_string()]);
+        Self::start(&mut command, None)
+    }
+
+    /// Ends a server, lets its data directory be changed, and starts it anew; `started` is called
+    /// just before.
+    pub(super) fn anew(
+        mut self,
+        change: impl FnOnce(&Path) -> anyhow::Result<()>,
+        started: impl FnOnce(),
+    ) -> anyhow::Result<Self> {
+        self.end()?;
+        let dir = self.data_dir.take().context("only a server has a data directory")?;
+        change(&dir.0)?;
+        let mut command = serve(&dir.0)?;
+        started();
+        Self::start(&mut command, Some(dir))
+    }
+
+    fn start(command: &mut Command, data_dir: Option<DataDir>) -> anyhow::Result<Self> {
         command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
+        let started = Instant::now();
         let mut process = command.spawn().context("starting the process to be measured")?;
         let stdin = process.stdin.take();
         let (log, address) = match read_address(&mut process) {
@@ -77,19 +101,21 @@ impl Child {
                 return Err(error);
             }
         };
-        let child = Self { process, _stdin: stdin, address, key: key.to_owned(), log, data_dir };
-        if kind == Kind::Server {
-            super::load::register(address, key, receiver, webhooks)?;
-        }
-        Ok(child)
+        let ready_after = started.elapsed();
+        Ok(Self { process, _stdin: stdin, address, log, data_dir, ready_after })
     }
 
     pub(super) fn address(&self) -> SocketAddr {
         self.address
     }
 
-    pub(super) fn key(&self) -> &str {
-        &self.key
+    pub(super) fn ready_after(&self) -> Duration {
+        self.ready_after
+    }
+
+    /// What it takes to publish.
+    pub(super) fn key() -> &'static str {
+        KEY
     }
 
     /// User and system time of all threads, as the kernel counts it.
@@ -104,9 +130,17 @@ impl Child {
     }
 
     pub(super) fn peak_rss_mib(&self) -> anyhow::Result<f64> {
+        self.memory_mib("VmHWM:")
+    }
+
+    pub(super) fn rss_mib(&self) -> anyhow::Result<f64> {
+        self.memory_mib("VmRSS:")
+    }
+
+    fn memory_mib(&self, what: &'static str) -> anyhow::Result<f64> {
         let status = fs::read_to_string(format!("/proc/{}/status", self.process.id()))?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-        let kib = line.and_then(|rest| rest.trim().strip_suffix(" kB")).context("no VmHWM")?;
+        let line = status.lines().find_map(|line| line.strip_prefix(what));
+        let kib = line.and_then(|rest| rest.trim().strip_suffix(" kB")).context(what)?;
         Ok(kib.trim().parse::<f64>()? / 1_024.0)
     }
 
@@ -129,7 +163,12 @@ impl Child {
         self.log.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Ends it; its data directory goes too.
     pub(super) fn stop(mut self) -> anyhow::Result<()> {
+        self.end()
+    }
+
+    fn end(&mut self) -> anyhow::Result<()> {
         self.process.kill().context("ending the process")?;
         self.process.wait().context("waiting for the process")?;
         Ok(())
@@ -138,16 +177,38 @@ impl Child {
 
 impl Drop for Child {
     fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-        if let Some(dir) = &self.data_dir {
-            let _ = fs::remove_dir_all(dir);
-        }
+        let _ = self.end();
     }
 }
 
+impl Drop for DataDir {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+fn serve(dir: &Path) -> anyhow::Result<Command> {
+    let mut command = this_binary()?;
+    command
+        .args(["serve", "--listen", "127.0.0.1:0", "--data-dir"])
+        .arg(dir)
+        .env("POSTRIDER_ADMIN_KEY", KEY)
+        // given, for a database that was made without a server has none beside it
+        .env("POSTRIDER_SEALING_KEY", format!("{}=", "A".repeat(43)))
+        .env("POSTRIDER_UNKNOWN_EVENT_TYPES", "accept")
+        // --registered may go far beyond the default
+        .env("POSTRIDER_WEBHOOKS_PER_TENANT_MAX", "1000000")
+        .env("POSTRIDER_ALLOW_HTTP", "true")
+        .env("POSTRIDER_DANGER_ALLOW_NETWORKS", "127.0.0.0/8");
+    Ok(command)
+}
+
+fn this_binary() -> anyhow::Result<Command> {
+    Ok(Command::new(std::env::current_exe().context("finding this binary")?))
+}
+
 /// A directory of our own for a throwaway database, beside which nothing else lies.
-fn fresh_dir() -> anyhow::Result<PathBuf> {
+pub(super) fn fresh_dir() -> anyhow::Result<PathBuf> {
     let mut name = [0; 8];
     getrandom::fill(&mut name).map_err(|error| anyhow::anyhow!("no random bytes: {error}"))?;
     let dir =

@@ -29,7 +29,7 @@ pub(super) fn html(findings: &Findings) -> String {
     )
 }
 
-/// A colour for each number of connections; the forwarder's line is the dashed one.
+/// A colour for each number of connections; the line of what is compared with is the dashed one.
 fn lines(figures: &[Figures]) -> Vec<Line<'_>> {
     let mut seen = Vec::new();
     let mut line = |figures: &'_ Figures| {
@@ -70,6 +70,14 @@ fn load(settings: &Settings) -> String {
             put(&mut load, format_args!(" {} % of the receivers {what}.", share * 100.0));
         }
     }
+    if settings.registered > 0 {
+        let registered = count(&settings.registered);
+        put(&mut load, format_args!(" {registered} webhooks beside them that want none of it."));
+    }
+    if settings.backlog > 0 {
+        let backlog = count(&settings.backlog);
+        put(&mut load, format_args!(" {backlog} deliveries that wait in the store."));
+    }
     load
 }
 
@@ -90,9 +98,10 @@ fn tiles(comparisons: &[Comparison]) -> String {
         put(
             &mut tiles,
             format_args!(
-                "<li><b>{:.2} ×</b> the forwarder’s CPU per delivery at {} connections \
+                "<li><b>{:.2} ×</b> the CPU per delivery of {} at {} connections \
              <small>({:.2} to {:.2}; {:.2} × its throughput)</small></li>\n",
                 compared.cpu,
+                compared.with,
                 count(&compared.connections),
                 compared.cpu_least,
                 compared.cpu_most,
@@ -123,7 +132,7 @@ fn table(figures: &[Figures], settings: &Settings) -> String {
     let has_unhealthy = settings.failing > 0.0 || settings.hanging > 0.0;
     let mut table = "<div class=\"wide\"><table>\n<thead><tr><th>process<th>connections\
                      <th>CPU-s per 1,000<th>accepted/s<th>delivered/s<th>p50 ms<th>p90 ms\
-                     <th>p99 ms<th>p99.9 ms<th>peak MiB<th>deliveries<th>duplicates<th>lost"
+                     <th>p99 ms<th>p99.9 ms<th>ready ms<th>idle MiB<th>peak MiB<th>deliveries<th>duplicates<th>lost"
         .to_owned();
     if has_unhealthy {
         table.push_str("<th>attempts at unhealthy");
@@ -135,7 +144,7 @@ fn table(figures: &[Figures], settings: &Settings) -> String {
             &mut table,
             format_args!(
                 "<tr><th>{}<td>{}<td>{:.4}<td>{}<td>{}<td>{:.1}<td>{:.1}<td>{:.1}<td>{:.1}<td>{:.0}\
-             <td>{}<td>{}<td>{}",
+             <td>{:.0}<td>{:.0}<td>{}<td>{}<td>{}",
                 figures.process,
                 count(&figures.connections),
                 figures.cpu_s_per_1000,
@@ -145,6 +154,8 @@ fn table(figures: &[Figures], settings: &Settings) -> String {
                 latency.p90,
                 latency.p99,
                 latency.p99_9,
+                figures.ready_ms,
+                figures.idle_rss_mib,
                 figures.peak_rss_mib,
                 count(&figures.deliveries),
                 count(&figures.duplicates),
@@ -197,6 +208,9 @@ mod tests {
                 accepted_per_s: 14_199.6,
                 delivered_per_s: 999.4,
                 latency_ms: Percentiles { p99_9: 123.45, ..Percentiles::default() },
+                ready_ms: 41.7,
+                first_attempt_ms: None,
+                idle_rss_mib: 15.1,
                 peak_rss_mib: 25.2,
                 deliveries: 1_234_567,
                 duplicates: 0,
@@ -213,6 +227,8 @@ mod tests {
                 webhooks: 1,
                 failing: 0.0,
                 hanging: 0.0,
+                registered: 0,
+                backlog: 0,
                 payload_bytes: 1_024,
                 rounds: 5,
                 cores: 2,
@@ -223,11 +239,13 @@ mod tests {
                 figures("postrider", 100),
             ],
             comparisons: vec![Comparison {
+                with: "forwarder",
                 connections: 16,
                 cpu: 2.474,
                 cpu_least: 1.84,
                 cpu_most: 2.93,
                 throughput: 0.42,
+                p99: 0.9,
             }],
         }
     }
@@ -237,9 +255,9 @@ mod tests {
         let page = html(&findings());
         for text in [
             "50,000 events flat out, 1,024 bytes of data each, fan-out 1, 1 webhook; 5 rounds; 2 cores",
-            "<b>2.47 ×</b> the forwarder’s CPU per delivery at 16 connections",
+            "<b>2.47 ×</b> the CPU per delivery of forwarder at 16 connections",
             "<td>0.0631<td>14,200<td>999<td>",
-            "<td>123.5<td>25<td>1,234,567<td>0<td>3\n",
+            "<td>123.5<td>42<td>15<td>25<td>1,234,567<td>0<td>3\n",
         ] {
             assert!(page.contains(text), "{text} is not in {page}");
         }

@@ -60,6 +60,11 @@ impl Webhooks {
         Self { fan_out: self.fan_out, groups: 1, failing: 0, hanging: 0 }
     }
 
+    /// The same webhooks with healthy receivers.
+    pub(super) fn healthy(self) -> Self {
+        Self { failing: 0, hanging: 0, ..self }
+    }
+
     pub(super) fn count(self) -> usize {
         self.fan_out * self.groups
     }

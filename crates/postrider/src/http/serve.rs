@@ -1,12 +1,12 @@
 //! The accept loop, of our own: `axum::serve` installs no timer, bounds nothing and can't be
 //! told how long a client may take.
 
+use std::convert::Infallible;
 use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::pin;
 use std::sync::Arc;
 
-use axum::Router;
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, Method, Request, Version, header};
@@ -23,14 +23,14 @@ use super::connection::{Peer, SweepClock, Verdict, Watch, WatchedBody, WatchedIo
 use super::limits::{ACCEPT_PAUSE, HEAD_BYTES_MAX, HttpLimits, URI_BYTES_MAX};
 use super::problem::{ApiError, Code};
 
-/// Serves `router` on `listener` until `shutdown` is ready; then closes the listener, lets the
+/// Serves `routes` on `listener` until `shutdown` is ready; then closes the listener, lets the
 /// requests in hand end, and returns when the last connection has.
 ///
 /// Dropping the future cuts what is left, so the caller bounds the draining. Each request
 /// carries a [`Peer`]. An error of accepting never ends the loop.
 pub async fn run(
     listener: TcpListener,
-    router: Router,
+    routes: impl Routes,
     limits: HttpLimits,
     shutdown: impl Future<Output = ()>,
 ) {
@@ -43,7 +43,7 @@ pub async fn run(
             _ = connections.sweeps.tick() => connections.sweep(),
             Some(ended) = connections.tasks.join_next() => report(ended),
             accepted = listener.accept(), if has_room => match accepted {
-                Ok((stream, peer)) => connections.serve(stream, Peer(peer), &router),
+                Ok((stream, peer)) => connections.serve(stream, Peer(peer), &routes),
                 Err(error) if is_the_peers_fault(&error) => {}
                 Err(error) => {
                     tracing::warn!(%error, "cannot accept connections; trying again");
@@ -62,6 +62,25 @@ pub async fn run(
     }
 }
 
+/// What answers requests.
+pub trait Routes:
+    Service<Request<Body>, Response = Response, Error = Infallible, Future: Send>
+    + Clone
+    + Send
+    + Sync
+    + 'static
+{
+}
+
+impl<S> Routes for S where
+    S: Service<Request<Body>, Response = Response, Error = Infallible, Future: Send>
+        + Clone
+        + Send
+        + Sync
+        + 'static
+{
+}
+
 struct Connections {
     limits: HttpLimits,
     clock: Arc<SweepClock>,
@@ -77,12 +96,12 @@ impl Connections {
         Self { limits, clock: Arc::default(), sweeps, tasks: JoinSet::new(), watched: Vec::new() }
     }
 
-    fn serve(&mut self, stream: TcpStream, peer: Peer, router: &Router) {
+    fn serve(&mut self, stream: TcpStream, peer: Peer, routes: &impl Routes) {
         // answers are written whole; without this the kernel may hold a short one back. It fails
         // only on a connection that is gone already
         let _ = stream.set_nodelay(true);
         let watch = Arc::new(Watch::new(Arc::clone(&self.clock)));
-        let task = self.tasks.spawn(converse(stream, peer, router.clone(), Arc::clone(&watch)));
+        let task = self.tasks.spawn(converse(stream, peer, routes.clone(), Arc::clone(&watch)));
         self.watched.push((watch, task));
     }
 
@@ -104,9 +123,9 @@ impl Connections {
 }
 
 /// Serves one connection to its end. How it ended concerns nobody but its peer.
-async fn converse(stream: TcpStream, peer: Peer, router: Router, watch: Arc<Watch>) {
+async fn converse(stream: TcpStream, peer: Peer, routes: impl Routes, watch: Arc<Watch>) {
     let io = TokioIo::new(WatchedIo { io: stream, watch: Arc::clone(&watch) });
-    let service = service_fn(|request| answer(request, peer, router.clone(), &watch));
+    let service = service_fn(|request| answer(request, peer, routes.clone(), &watch));
     let connection =
         http1::Builder::new().max_buf_size(HEAD_BYTES_MAX).serve_connection(io, service);
     let mut connection = pin!(connection);
@@ -129,9 +148,9 @@ async fn converse(stream: TcpStream, peer: Peer, router: Router, watch: Arc<Watc
 async fn answer(
     request: Request<Incoming>,
     peer: Peer,
-    mut router: Router,
+    mut routes: impl Routes,
     watch: &Arc<Watch>,
-) -> Result<Response, std::convert::Infallible> {
+) -> Result<Response, Infallible> {
     watch.request_began();
     // hyper serves a request that has both framings by its chunks and hides the length from us;
     // RFC 9112 §6.1 wants such a connection closed, so each chunked one is
@@ -142,7 +161,7 @@ async fn answer(
         let mut request =
             request.map(|body| Body::new(WatchedBody { body, watch: Arc::clone(watch) }));
         request.extensions_mut().insert(peer);
-        router.call(request).await?
+        routes.call(request).await?
     };
     if is_chunked {
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));

@@ -19,16 +19,30 @@ pub(super) struct Partial {
 }
 
 impl Partial {
-    pub(super) fn begin(status: u16, headers: &HeaderMap) -> Self {
-        let retry_after = headers
-            .get(RETRY_AFTER)
-            .filter(|value| value.len() <= RETRY_AFTER_BYTES_MAX)
-            .and_then(|value| value.to_str().ok())
-            .map(str::to_owned);
+    /// `headers`: names and values as they came.
+    pub(super) fn begin<'a>(
+        status: u16,
+        headers: impl ExactSizeIterator<Item = (&'a str, &'a [u8])>,
+    ) -> Self {
+        let mut room = KEPT_OF_HEADERS_BYTES;
+        let mut kept = Vec::with_capacity(headers.len().min(32));
+        let mut retry_after = None;
+        for (name, value) in headers {
+            let name = name.to_ascii_lowercase();
+            if name == RETRY_AFTER.as_str() && retry_after.is_none() {
+                retry_after = Some(text_of(value));
+            }
+            // one that no longer fits is left out
+            let size = name.len() + value.len();
+            if size <= room {
+                room -= size;
+                kept.push((name, value.to_vec()));
+            }
+        }
         Self {
             status,
-            headers: kept_headers(headers),
-            retry_after,
+            headers: kept,
+            retry_after: retry_after.flatten(),
             body: Vec::new(),
             is_body_cut: false,
         }
@@ -69,23 +83,22 @@ impl Partial {
 /// What is kept of a whole answer that came by another way than a connection of ours, and its
 /// `Retry-After`.
 pub fn answered(status: u16, headers: &HeaderMap, body: &[u8]) -> (Answer, Option<String>) {
-    let mut partial = Partial::begin(status, headers);
+    let mut partial = Partial::begin(status, raw(headers));
     partial.add(body);
     partial.finish()
 }
 
-/// Headers in their order; one that no longer fits is left out.
-fn kept_headers(headers: &HeaderMap) -> Vec<(String, Vec<u8>)> {
-    let mut room = KEPT_OF_HEADERS_BYTES;
-    let mut kept = Vec::with_capacity(headers.len().min(32));
-    for (name, value) in headers {
-        let size = name.as_str().len() + value.len();
-        if size <= room {
-            room -= size;
-            kept.push((name.as_str().to_owned(), value.as_bytes().to_vec()));
-        }
-    }
-    kept
+/// A `Retry-After` of a sane length, in visible ASCII.
+fn text_of(value: &[u8]) -> Option<String> {
+    let is_text = value.iter().all(|&byte| byte == b'\t' || (b' '..=b'~').contains(&byte));
+    let text = std::str::from_utf8(value).ok()?;
+    (is_text && text.len() <= RETRY_AFTER_BYTES_MAX).then(|| text.to_owned())
+}
+
+fn raw(headers: &HeaderMap) -> impl ExactSizeIterator<Item = (&str, &[u8])> {
+    let raw: Vec<_> =
+        headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
+    raw.into_iter()
 }
 
 #[cfg(test)]
@@ -96,7 +109,7 @@ mod tests {
     #[test]
     fn a_failure_keeps_more_of_its_body_than_a_success() {
         for (status, kept) in [(200, 1 << 10), (500, 16 << 10)] {
-            let mut partial = Partial::begin(status, &HeaderMap::new());
+            let mut partial = Partial::begin(status, raw(&HeaderMap::new()));
             for _ in 0..40 {
                 partial.add(&[b'x'; 1000]);
             }
@@ -107,7 +120,7 @@ mod tests {
 
     #[test]
     fn a_body_that_fits_is_not_cut() {
-        let mut partial = Partial::begin(204, &HeaderMap::new());
+        let mut partial = Partial::begin(204, raw(&HeaderMap::new()));
         partial.add(&[b'x'; 1024]);
         partial.add(b"");
         assert!(!partial.finish().0.is_body_cut);
@@ -119,7 +132,7 @@ mod tests {
         let huge = HeaderValue::from_bytes(&[b'x'; 10 << 10]).unwrap();
         headers.insert(RETRY_AFTER, huge);
         headers.insert(HeaderName::from_static("server"), "nginx".parse().unwrap());
-        let (answer, retry_after) = Partial::begin(503, &headers).finish();
+        let (answer, retry_after) = Partial::begin(503, raw(&headers)).finish();
         assert_eq!(answer.headers, [("server".to_owned(), b"nginx".to_vec())]);
         assert_eq!(retry_after, None);
     }

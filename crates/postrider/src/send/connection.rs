@@ -1,49 +1,49 @@
 //! One HTTP/1.1 connection: a request out, its answer in.
 //!
-//! hyper splits a client connection in two: a handle that takes requests, and a future that does
-//! the reading and writing. Usually the future is spawned, and every request costs two switches
-//! between tasks. Here both lie in one place and are polled by whoever sends: the future with the
-//! task's waker, the handle with none, because nothing but the future can make it ready.
+//! Written and read by whoever sends, in one task, with our own few lines of HTTP: a request is one
+//! write, its answer mostly one read, and nothing is handed from task to task
+//! (`docs/adr/0008-requests-without-hyper.md`).
 
+use std::io::{self, IoSlice};
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
-use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
-use http_body::Body as _;
-use http_body_util::Full;
-use hyper::body::Incoming;
-use hyper::client::conn::http1;
-use hyper_util::rt::TokioIo;
+use bytes::{Buf, Bytes, BytesMut};
 use postrider_core::delivery::ErrorClass;
-use tokio::task::unconstrained;
+use tokio::io::{AsyncReadExt, AsyncWrite};
 
 use super::answer::Partial;
+use super::chunks::Chunks;
 use super::failure::Failure;
-use super::limits::{
-    ANSWER_HEADERS_MAX, ANSWER_READ_BYTES_MAX, CONNECTION_AGE_MAX, KEEP_ALIVE_MARGIN,
-};
+use super::head::{Framing, Head, HeadError};
+use super::limits::CONNECTION_AGE_MAX;
 use super::progress::{Phase, Progress};
 use super::wire::{End, Meter, Wire};
 
-pub(super) type Outgoing = http::Request<Full<Bytes>>;
+/// Room for the answers that most receivers give.
+const READ_BYTES: usize = 1 << 10;
+
+/// A request as it goes over the wire.
+#[derive(Debug)]
+pub(super) struct Outgoing {
+    pub(super) head: Vec<u8>,
+    pub(super) body: Bytes,
+}
 
 /// An open connection, with no request on it.
 pub(super) struct Connection {
-    handle: http1::SendRequest<Full<Bytes>>,
-    driver: http1::Connection<TokioIo<Wire>, Full<Bytes>>,
-    meter: Arc<Meter>,
+    wire: Wire,
     address: Option<SocketAddr>,
-    /// The driver finished: nothing more can be sent or read.
-    is_over: bool,
+    /// What was read and not taken yet.
+    read: BytesMut,
 }
 
 /// How a request came to nothing.
 pub(super) enum Unsent {
     /// Not a byte of it was written: it may go out on another connection.
-    NeverWritten(Box<Outgoing>, Failure),
+    NeverWritten(Outgoing, Failure),
     Broke(Failure),
 }
 
@@ -56,32 +56,25 @@ pub(super) enum Afterwards {
 }
 
 impl Connection {
-    pub(super) async fn open(wire: Wire, address: Option<SocketAddr>) -> Result<Self, Failure> {
-        let meter = Arc::clone(wire.meter());
-        let (handle, driver) = http1::Builder::new()
-            .max_headers(ANSWER_HEADERS_MAX)
-            .max_buf_size(ANSWER_READ_BYTES_MAX)
-            .handshake(TokioIo::new(wire))
-            .await
-            .map_err(|error| failure_of(&error, &meter))?;
-        Ok(Self { handle, driver, meter, address, is_over: false })
+    pub(super) fn new(wire: Wire, address: Option<SocketAddr>) -> Self {
+        Self { wire, address, read: BytesMut::new() }
     }
 
     pub(super) fn address(&self) -> Option<SocketAddr> {
         self.address
     }
 
-    /// Whether it can take a request: not closed by the receiver as far as the kernel knows, and
-    /// not too old.
+    /// Whether it can take a request: nothing came from the receiver, neither a close nor bytes
+    /// that nobody asked for, as far as the kernel knows; and not too old.
     pub(super) fn is_fresh(&mut self, now: Instant) -> bool {
-        if now.saturating_duration_since(self.meter.made()) >= CONNECTION_AGE_MAX {
+        let meter = self.wire.meter();
+        if now.saturating_duration_since(meter.made()) >= CONNECTION_AGE_MAX {
             return false;
         }
-        self.meter.begin();
-        self.meter.probe();
+        meter.begin();
+        meter.probe();
         let mut quiet = Context::from_waker(Waker::noop());
-        self.poll_driver(&mut quiet);
-        !self.is_over && self.handle.is_ready()
+        self.poll_read(&mut quiet).is_pending()
     }
 
     /// Sends the request and reads the answer into `progress`.
@@ -89,125 +82,201 @@ impl Connection {
     /// Dropped half-way, the connection is unusable and must be dropped too.
     pub(super) async fn exchange(
         &mut self,
-        mut request: Outgoing,
+        request: Outgoing,
         progress: &mut Progress,
     ) -> Result<Afterwards, Unsent> {
-        self.meter.begin();
-        let meter = Arc::clone(&self.meter);
-        hyper::ext::on_informational(&mut request, move |_| meter.count_interim());
+        self.wire.meter().begin();
         progress.enter(Phase::Wait, Instant::now());
-        let answered = self.head(request).await?;
-        let first_read = self.meter.first_read().unwrap_or_else(Instant::now);
+        let mut writing = Writing::of(request);
+        let head = match self.head(&mut writing).await {
+            Ok(head) => head,
+            Err(_) if writing.is_void(self.wire.meter()) => {
+                let failure = Failure::new(ErrorClass::Reset, CLOSED_UNASKED);
+                return Err(Unsent::NeverWritten(writing.request, failure));
+            }
+            Err(failure) => return Err(Unsent::Broke(failure)),
+        };
+        let first_read = self.wire.meter().first_read().unwrap_or_else(Instant::now);
         progress.enter(Phase::Body, first_read);
 
-        let (head, mut body) = answered.into_parts();
-        let status = head.status.as_u16();
-        let answer = progress.answer.insert(Partial::begin(status, &head.headers));
-        if self.meter.has_too_many_interim() {
+        let answer = progress.answer.insert(head.answer);
+        if self.wire.meter().has_too_many_interim() {
             return Err(Unsent::Broke(Failure::new(ErrorClass::Protocol, TOO_MANY_INTERIM)));
         }
-        if !(200..600).contains(&status) {
+        if !(200..600).contains(&head.status) {
             progress.answer = None;
             return Err(Unsent::Broke(Failure::new(ErrorClass::Protocol, BAD_STATUS)));
         }
-        let is_whole = self.body(&mut body, answer).await.map_err(Unsent::Broke)?;
-        if is_whole && self.is_idle().await {
-            Ok(Afterwards::Keep(keep_alive_time(&head.headers)))
-        } else {
-            Ok(Afterwards::Close)
-        }
+        let is_whole =
+            self.body(&mut writing, head.framing, answer).await.map_err(Unsent::Broke)?;
+        // what came behind the answer was not asked for
+        let is_idle = is_whole && writing.is_over() && self.read.is_empty();
+        let is_kept = is_idle && head.is_persistent;
+        Ok(if is_kept { Afterwards::Keep(head.idle_time) } else { Afterwards::Close })
     }
 
-    async fn head(&mut self, request: Outgoing) -> Result<http::Response<Incoming>, Unsent> {
-        // unconstrained: out of its cooperative budget it would ask to be woken through a waker
-        // that wakes nobody
-        let mut answer = pin!(unconstrained(self.handle.try_send_request(request)));
-        let answered = std::future::poll_fn(|cx| {
-            poll_beside(&mut self.driver, &mut self.is_over, cx, |quiet| {
-                answer.as_mut().poll(quiet)
-            })
-        })
-        .await;
-        match answered {
-            Some(Ok(answered)) => Ok(answered),
-            Some(Err(mut error)) => match error.take_message() {
-                Some(request) => Err(Unsent::NeverWritten(
-                    Box::new(request),
-                    Failure::new(ErrorClass::Reset, CLOSED_UNASKED),
-                )),
-                None => Err(Unsent::Broke(failure_of(error.error(), &self.meter))),
-            },
-            None => Err(Unsent::Broke(Failure::new(ErrorClass::Reset, CLOSED_UNANSWERED))),
-        }
-    }
-
-    /// Reads the body; false when there would have been more than we read.
-    async fn body(&mut self, body: &mut Incoming, answer: &mut Partial) -> Result<bool, Failure> {
+    /// The head of the answer. Interim ones are counted and passed over.
+    async fn head(&mut self, writing: &mut Writing) -> Result<Head, Failure> {
+        let mut looked_at = 0;
         loop {
-            let frame = std::future::poll_fn(|cx| {
-                poll_beside(&mut self.driver, &mut self.is_over, cx, |quiet| {
-                    Pin::new(&mut *body).poll_frame(quiet)
-                })
-            })
-            .await;
-            match frame {
-                Some(None) => return Ok(true),
-                Some(Some(Ok(frame))) => {
-                    if let Some(data) = frame.data_ref() {
-                        answer.add(data);
-                    }
+            // a head that comes in pieces is not parsed anew with each of them
+            let news = &self.read[looked_at.min(self.read.len())..];
+            let is_worth_parsing = looked_at == 0 || news.contains(&b'\n');
+            let parsed = if is_worth_parsing { Head::parse(&self.read) } else { Ok(None) };
+            let parsed = parsed.map_err(|error| head_failure(error, self.wire.meter()))?;
+            looked_at = self.read.len();
+            if let Some((head, length)) = parsed {
+                self.read.advance(length);
+                if !head.is_interim() {
+                    return Ok(head);
                 }
-                Some(Some(Err(_))) | None if self.meter.end() == End::TooLong => {
-                    answer.cut();
-                    return Ok(false);
-                }
-                Some(Some(Err(_))) | None => {
-                    answer.cut();
-                    return Err(body_failure(self.meter.end()));
-                }
+                self.wire.meter().count_interim();
+                looked_at = 0;
+            } else if !matches!(self.more(writing).await, Ok(1..)) {
+                return Err(unanswered(self.wire.meter()));
             }
         }
     }
 
-    /// Whether the connection is ready for the next request; lets hyper tidy up first.
-    async fn is_idle(&mut self) -> bool {
-        if !self.is_over && !self.handle.is_ready() {
-            std::future::poll_fn(|cx| {
-                self.poll_driver(cx);
-                Poll::Ready(())
-            })
-            .await;
+    /// Reads the body; false when there would have been more than we read.
+    async fn body(
+        &mut self,
+        writing: &mut Writing,
+        framing: Framing,
+        answer: &mut Partial,
+    ) -> Result<bool, Failure> {
+        let mut body = Body::new(framing);
+        loop {
+            match body.take(&mut self.read, answer) {
+                Ok(true) => return Ok(true),
+                Ok(false) => {}
+                Err(failure) => {
+                    answer.cut();
+                    return Err(failure);
+                }
+            }
+            if matches!(self.more(writing).await, Ok(1..)) {
+                continue;
+            }
+            let end = self.wire.meter().end();
+            if framing == Framing::UntilClose && end == End::Closed {
+                return Ok(true);
+            }
+            answer.cut();
+            return if end == End::TooLong { Ok(false) } else { Err(body_failure(end)) };
         }
-        !self.is_over && self.handle.is_ready()
     }
 
-    fn poll_driver(&mut self, cx: &mut Context<'_>) {
-        if !self.is_over && Pin::new(&mut self.driver).poll(cx).is_ready() {
-            self.is_over = true;
+    /// Reads more, and meanwhile writes what is left of the request: receivers may answer before
+    /// they have taken all of it. 0: there is no more.
+    async fn more(&mut self, writing: &mut Writing) -> io::Result<usize> {
+        std::future::poll_fn(|cx| {
+            writing.poll(&mut self.wire, cx);
+            self.poll_read(cx)
+        })
+        .await
+    }
+
+    fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        self.read.reserve(READ_BYTES);
+        pin!(self.wire.read_buf(&mut self.read)).poll(cx)
+    }
+}
+
+/// A request on its way out.
+struct Writing {
+    request: Outgoing,
+    written: usize,
+    state: WritingState,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum WritingState {
+    Writing,
+    /// All is written; some of it may still lie in a TLS session.
+    Flushing,
+    Over,
+    Broken,
+}
+
+impl Writing {
+    fn of(request: Outgoing) -> Self {
+        Self { request, written: 0, state: WritingState::Writing }
+    }
+
+    fn is_over(&self) -> bool {
+        self.state == WritingState::Over
+    }
+
+    /// Whether the receiver can't have seen anything of it.
+    fn is_void(&self, meter: &Meter) -> bool {
+        self.written == 0 && self.state == WritingState::Broken && !meter.has_read()
+    }
+
+    /// Writes what can be written now. When that fails, what is read next says why, or is the
+    /// answer of a receiver that didn't want to hear the rest.
+    fn poll(&mut self, wire: &mut Wire, cx: &mut Context<'_>) {
+        while self.state == WritingState::Writing {
+            let Outgoing { head, body } = &self.request;
+            let head_left = &head[self.written.min(head.len())..];
+            let body_left = &body[self.written.saturating_sub(head.len())..];
+            let pieces = [IoSlice::new(head_left), IoSlice::new(body_left)];
+            match Pin::new(&mut *wire).poll_write_vectored(cx, &pieces) {
+                Poll::Pending => return,
+                Poll::Ready(Ok(0) | Err(_)) => self.state = WritingState::Broken,
+                Poll::Ready(Ok(count)) => {
+                    self.written += count;
+                    if self.written == head.len() + body.len() {
+                        self.state = WritingState::Flushing;
+                    }
+                }
+            }
+        }
+        if self.state == WritingState::Flushing
+            && let Poll::Ready(flushed) = Pin::new(wire).poll_flush(cx)
+        {
+            self.state = if flushed.is_ok() { WritingState::Over } else { WritingState::Broken };
         }
     }
 }
 
-/// Polls `part` and, while it has nothing, the driver that feeds it. `None`: the driver finished
-/// and `part` will never have anything.
-fn poll_beside<T>(
-    driver: &mut http1::Connection<TokioIo<Wire>, Full<Bytes>>,
-    is_over: &mut bool,
-    cx: &mut Context<'_>,
-    mut part: impl FnMut(&mut Context<'_>) -> Poll<T>,
-) -> Poll<Option<T>> {
-    let mut quiet = Context::from_waker(Waker::noop());
-    // the first poll tells the driver that there is demand
-    if let Poll::Ready(value) = part(&mut quiet) {
-        return Poll::Ready(Some(value));
+/// A body on its way in.
+enum Body {
+    Length(u64),
+    Chunked(Chunks),
+    UntilClose,
+}
+
+impl Body {
+    fn new(framing: Framing) -> Self {
+        match framing {
+            Framing::Length(length) => Self::Length(length),
+            Framing::Chunked => Self::Chunked(Chunks::Size),
+            Framing::UntilClose => Self::UntilClose,
+        }
     }
-    if !*is_over && Pin::new(driver).poll(cx).is_ready() {
-        *is_over = true;
-    }
-    match part(&mut quiet) {
-        Poll::Ready(value) => Poll::Ready(Some(value)),
-        Poll::Pending if *is_over => Poll::Ready(None),
-        Poll::Pending => Poll::Pending,
+
+    /// Takes what is there of it; whether it is whole.
+    fn take(&mut self, read: &mut BytesMut, answer: &mut Partial) -> Result<bool, Failure> {
+        match self {
+            Self::Length(left) => {
+                let here = usize::try_from(*left).unwrap_or(usize::MAX).min(read.len());
+                answer.add(&read[..here]);
+                read.advance(here);
+                *left -= here as u64;
+                Ok(*left == 0)
+            }
+            Self::Chunked(chunks) => {
+                let taken = chunks.take(read, |data| answer.add(data));
+                taken.map_err(|_| Failure::new(ErrorClass::Protocol, BAD_FRAMING))?;
+                Ok(*chunks == Chunks::Over)
+            }
+            Self::UntilClose => {
+                answer.add(read);
+                read.clear();
+                Ok(false)
+            }
+        }
     }
 }
 
@@ -226,24 +295,29 @@ const WAS_RESET: &str = "the receiver reset the connection; it may have crashed:
 const CUT_SHORT: &str = "the receiver closed the connection before its answer was complete; \
      check the Content-Length it sends";
 const BAD_TLS: &str = "the receiver broke the TLS connection; check its TLS setup";
-const OURS: &str = "this server made a mistake in sending the request; please report it";
 
-/// Why there is no head. hyper says what went wrong in HTTP, the meter what went wrong below.
-fn failure_of(error: &hyper::Error, meter: &Meter) -> Failure {
+/// Why what came is no head.
+fn head_failure(error: HeadError, meter: &Meter) -> Failure {
+    let detail = match error {
+        _ if meter.has_too_many_interim() => TOO_MANY_INTERIM,
+        HeadError::NotHttp => NOT_HTTP,
+        HeadError::Http2 => HTTP2_ONLY,
+        HeadError::BadStatus => BAD_STATUS,
+        HeadError::TooManyHeaders => HEAD_TOO_LARGE,
+    };
+    Failure::new(ErrorClass::Protocol, detail)
+}
+
+/// Why there is no head.
+fn unanswered(meter: &Meter) -> Failure {
     use ErrorClass as C;
     let (class, detail) = match meter.end() {
         End::TooManyInterim => (C::Protocol, TOO_MANY_INTERIM),
         End::TooLong => (C::Protocol, HEAD_TOO_LARGE),
         _ if meter.has_too_many_interim() => (C::Protocol, TOO_MANY_INTERIM),
-        _ if error.is_parse_too_large() => (C::Protocol, HEAD_TOO_LARGE),
-        _ if error.is_parse_version_h2() => (C::Protocol, HTTP2_ONLY),
-        _ if error.is_parse_status() => (C::Protocol, BAD_STATUS),
-        _ if error.is_parse() => (C::Protocol, NOT_HTTP),
         End::BadTls => (C::Tls, BAD_TLS),
         End::Broken => (C::Reset, WAS_RESET),
         End::Closed if meter.has_read() => (C::Truncated, CUT_SHORT),
-        End::Open if error.is_user() => (C::Internal, OURS),
-        End::Open if meter.has_read() => (C::Protocol, NOT_HTTP),
         End::Open | End::Closed => (C::Reset, CLOSED_UNANSWERED),
     };
     Failure::new(class, detail)
@@ -259,40 +333,4 @@ fn body_failure(end: End) -> Failure {
         End::Open | End::TooLong | End::TooManyInterim => (C::Protocol, BAD_FRAMING),
     };
     Failure::new(class, detail)
-}
-
-/// What the receiver says in `Keep-Alive: timeout=N`, less a margin (RFC 2068 §19.7.1.1 as used).
-fn keep_alive_time(headers: &http::HeaderMap) -> Option<Duration> {
-    let value = headers.get("keep-alive")?.to_str().ok()?;
-    let seconds: u64 = value.split(',').find_map(|parameter| {
-        let (name, value) = parameter.split_once('=')?;
-        let is_timeout = name.trim().eq_ignore_ascii_case("timeout");
-        is_timeout.then(|| value.trim().parse().ok())?
-    })?;
-    Some(Duration::from_secs(seconds).saturating_sub(KEEP_ALIVE_MARGIN))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn keep_alive_is_read_with_a_margin_and_nonsense_is_ignored() {
-        for (value, expected) in [
-            ("timeout=5", Some(4)),
-            ("timeout=5, max=100", Some(4)),
-            ("max=100,Timeout = 75", Some(74)),
-            ("timeout=0", Some(0)),
-            ("timeout=18446744073709551615", Some(u64::MAX - 1)),
-            ("timeout=18446744073709551616", None),
-            ("timeout=-1", None),
-            ("timeout", None),
-            ("", None),
-        ] {
-            let mut headers = http::HeaderMap::new();
-            headers.insert("keep-alive", value.parse().unwrap());
-            let expected = expected.map(Duration::from_secs);
-            assert_eq!(keep_alive_time(&headers), expected, "{value}");
-        }
-    }
 }

@@ -9,9 +9,11 @@
 //! headers and bytes.
 
 mod answer;
+mod chunks;
 mod connection;
 mod dial;
 mod failure;
+mod head;
 pub mod limits;
 mod pool;
 mod progress;
@@ -26,8 +28,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use http::header::{CONNECTION, CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
 use http::uri::PathAndQuery;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
-use http_body_util::Full;
+use http::{HeaderName, HeaderValue};
 use postrider_core::delivery::{AttemptResult, ErrorClass, Timing};
 use postrider_core::target::{Target, TargetPolicy};
 use rustls::pki_types::CertificateDer;
@@ -154,7 +155,7 @@ impl Sender {
 
     async fn attempt(&self, request: Request, progress: &mut Progress) -> Result<(), Failure> {
         let Request { target, headers, body, identity, .. } = request;
-        let mut outgoing = build(&target, headers, body)?;
+        let mut outgoing = build(&target, &headers, body)?;
         let Inner { dialler, pool } = &*self.inner;
         if let Some(mut idle) = pool.take(&target, identity, Instant::now()) {
             progress.address = idle.address();
@@ -164,12 +165,12 @@ impl Sender {
                     return Ok(());
                 }
                 Err(Unsent::Broke(failure)) => return Err(failure),
-                Err(Unsent::NeverWritten(again, _)) => outgoing = *again,
+                Err(Unsent::NeverWritten(again, _)) => outgoing = again,
             }
         }
         // Boxed, for it is large and rare: every attempt's future would have to hold room for it.
         let wire = Box::pin(dialler.dial(&target, progress)).await?;
-        let mut fresh = Box::new(Connection::open(wire, progress.address).await?);
+        let mut fresh = Box::new(Connection::new(wire, progress.address));
         match fresh.exchange(outgoing, progress).await {
             Ok(afterwards) => {
                 self.put_back(&target, identity, fresh, afterwards);
@@ -211,31 +212,41 @@ impl std::fmt::Debug for SenderOptions {
 const OURS: Failure =
     Failure::new(ErrorClass::Internal, "this server lost the answer; please report it");
 
+/// Room for the heads of most requests.
+const HEAD_BYTES: usize = 512;
+
 fn build(
     target: &Target,
-    headers: Vec<(HeaderName, HeaderValue)>,
+    headers: &[(HeaderName, HeaderValue)],
     body: Bytes,
 ) -> Result<Outgoing, Failure> {
-    let unbuildable = |_| {
+    let path = target.path_and_query();
+    if PathAndQuery::try_from(path).is_err() || HeaderValue::from_str(target.authority()).is_err() {
         let detail = "the URL can't be written into a request; give the webhook a simpler one";
-        Failure::new(ErrorClass::NotAllowed, detail)
-    };
-    let path = PathAndQuery::try_from(target.path_and_query())
-        .map_err(|error| unbuildable(http::Error::from(error)))?;
-    let host = HeaderValue::from_str(target.authority())
-        .map_err(|error| unbuildable(http::Error::from(error)))?;
-    let mut outgoing = Outgoing::new(Full::new(body));
-    *outgoing.method_mut() = Method::POST;
-    *outgoing.uri_mut() = Uri::from(path);
-    let map = outgoing.headers_mut();
-    *map = HeaderMap::with_capacity(headers.len() + 2);
-    map.insert(HOST, host);
+        return Err(Failure::new(ErrorClass::NotAllowed, detail));
+    }
+    let length = body.len().to_string();
+    let mut head = Vec::with_capacity(HEAD_BYTES);
+    for piece in ["POST ", path, " HTTP/1.1\r\n"] {
+        head.extend_from_slice(piece.as_bytes());
+    }
+    put_header(&mut head, HOST.as_str(), target.authority().as_bytes());
     for (name, value) in headers {
-        if ![HOST, CONTENT_LENGTH, CONNECTION, TRANSFER_ENCODING].contains(&name) {
-            map.append(name, value);
+        if ![HOST, CONTENT_LENGTH, CONNECTION, TRANSFER_ENCODING].contains(name) {
+            put_header(&mut head, name.as_str(), value.as_bytes());
         }
     }
-    Ok(outgoing)
+    put_header(&mut head, CONTENT_LENGTH.as_str(), length.as_bytes());
+    head.extend_from_slice(b"\r\n");
+    Ok(Outgoing { head, body })
+}
+
+/// Neither can hold a line end: their types don't let it in.
+fn put_header(head: &mut Vec<u8>, name: &str, value: &[u8]) {
+    head.extend_from_slice(name.as_bytes());
+    head.extend_from_slice(b": ");
+    head.extend_from_slice(value);
+    head.extend_from_slice(b"\r\n");
 }
 
 fn conclude(outcome: Result<(), Failure>, progress: Progress) -> Sent {

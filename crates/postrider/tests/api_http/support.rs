@@ -84,10 +84,11 @@ impl Server {
         let address = listener.local_addr().unwrap();
         let state = ServerState::new(engine.clone(), BODY_BYTES_MAX_DEFAULT);
         let router = postrider::api::router(state.clone(), Router::new());
+        let routes = postrider::api::Routes::new(state.clone(), router);
         let (stop, stopped) = oneshot::channel();
         let task = tokio::spawn(postrider::http::serve::run(
             listener,
-            router,
+            routes,
             options.limits,
             async move {
                 let _ = stopped.await;
