@@ -3,6 +3,7 @@
 //! Each command works from a fresh clone on a machine with Rust and Debian's package manager.
 
 mod environment;
+mod faults;
 mod fuzz;
 mod program;
 mod sdks;
@@ -21,6 +22,9 @@ usage: cargo xtask test [FILTER]   install what the tests need, then run every c
        cargo xtask sim [--seeds N] [--seed S]
                                    play the simulator's seeds and see that it finds mistakes made
                                    on purpose; with --seed alone replay that one, step by step
+       cargo xtask faults [--kills N] [--seed S] [SCENARIO]
+                                   kill the real binary 2,000 times and bring every other fault
+                                   about, and see that nothing is lost; --kills 100 takes minutes
        cargo xtask fuzz [--seconds N] [TARGET]
                                    look for inputs that break what must hold of hostile input, 60 s
                                    for each target; takes cargo-fuzz
@@ -31,6 +35,7 @@ fn main() -> ExitCode {
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let done = match arguments[..] {
         ["prepare"] => repository().and_then(|root| environment::prepare(&root)).map(|()| true),
+        ["faults", ref rest @ ..] => repository().and_then(|root| faults::run(&root, rest)),
         ["fuzz", ref rest @ ..] => repository().and_then(|root| fuzz::run(&root, rest)),
         ["sim", ref rest @ ..] => repository().and_then(|root| sim::run(&root, rest)),
         ["test"] => repository().and_then(|root| test::run(&root, None)),

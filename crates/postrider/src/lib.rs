@@ -13,6 +13,8 @@ pub mod clock;
 pub mod config;
 pub mod dev;
 pub mod engine;
+#[cfg(feature = "failpoints")]
+pub mod faults;
 pub mod filter;
 pub mod http;
 pub mod meaning;

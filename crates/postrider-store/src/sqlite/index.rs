@@ -7,6 +7,7 @@ use super::failure::Outcome;
 use super::ledger::{Ledger, Tail};
 use super::view::Marks;
 use crate::bucket::Bucket;
+use crate::failpoint;
 
 /// What awaits the indexes of a bucket.
 pub(super) fn read_tail(connection: &Connection, n: Bucket, marks: Marks) -> Outcome<Tail> {
@@ -70,6 +71,7 @@ pub(super) fn fill(connection: &Connection, ledger: &mut Ledger, n: Bucket) -> O
         "UPDATE bucket SET event_mark = ?2, history_mark = ?3 WHERE number = ?1",
         params![n, marks.event, marks.history],
     )?;
+    failpoint!(IndexFilled);
     Ok(indexed)
 }
 

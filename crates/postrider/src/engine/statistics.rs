@@ -11,7 +11,7 @@ use postrider_core::delivery::Attempt;
 use postrider_core::health::Health;
 use postrider_core::id::{Key, TenantKey, UnixMs, WebhookKey};
 use postrider_core::statistics::{TENANT_SLOT_MS, Tally, WEBHOOK_SLOT_MS, slot_at};
-use postrider_store::{Backlog, Slot, Statistics, StoreError};
+use postrider_store::{Backlog, Slot, Statistics, StoreError, failpoint};
 use tokio::sync::RwLock;
 
 use super::{Engine, lock};
@@ -167,6 +167,7 @@ impl Engine {
                 tracing::error!(%error, "statistics could not be stored; some are lost");
                 return;
             }
+            failpoint!(StatisticsAdded);
             if left.webhooks.len() + left.tenants.len() + left.successes.len() == 0 {
                 return;
             }

@@ -18,6 +18,7 @@ use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use postrider_core::delivery::ErrorClass;
+use postrider_store::failpoint;
 use tokio::task::unconstrained;
 
 use super::answer::Partial;
@@ -97,6 +98,7 @@ impl Connection {
         hyper::ext::on_informational(&mut request, move |_| meter.count_interim());
         progress.enter(Phase::Wait, Instant::now());
         let answered = self.head(request).await?;
+        failpoint!(AnswerHeadRead);
         let first_read = self.meter.first_read().unwrap_or_else(Instant::now);
         progress.enter(Phase::Body, first_read);
 
@@ -111,6 +113,7 @@ impl Connection {
             return Err(Unsent::Broke(Failure::new(ErrorClass::Protocol, BAD_STATUS)));
         }
         let is_whole = self.body(&mut body, answer).await.map_err(Unsent::Broke)?;
+        failpoint!(AnswerBodyRead);
         if is_whole && self.is_idle().await {
             Ok(Afterwards::Keep(keep_alive_time(&head.headers)))
         } else {

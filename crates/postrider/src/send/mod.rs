@@ -30,6 +30,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 use http_body_util::Full;
 use postrider_core::delivery::{AttemptResult, ErrorClass, Timing};
 use postrider_core::target::{Target, TargetPolicy};
+use postrider_store::failpoint;
 use rustls::pki_types::CertificateDer;
 
 use self::connection::{Afterwards, Connection, Outgoing, Unsent};
@@ -169,6 +170,7 @@ impl Sender {
         }
         // Boxed, for it is large and rare: every attempt's future would have to hold room for it.
         let wire = Box::pin(dialler.dial(&target, progress)).await?;
+        failpoint!(Dialled);
         let mut fresh = Box::new(Connection::open(wire, progress.address).await?);
         match fresh.exchange(outgoing, progress).await {
             Ok(afterwards) => {
