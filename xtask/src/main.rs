@@ -4,6 +4,7 @@
 
 mod dashboard;
 mod environment;
+mod faults;
 mod fuzz;
 mod power;
 mod program;
@@ -24,6 +25,9 @@ usage: cargo xtask test [FILTER]   install what the tests need, then run every c
        cargo xtask sim [--seeds N] [--seed S]
                                    play the simulator's seeds and see that it finds mistakes made
                                    on purpose; with --seed alone replay that one, step by step
+       cargo xtask faults [--kills N] [--seed S] [SCENARIO]
+                                   kill the real binary 2,000 times and bring every other fault
+                                   about, and see that nothing is lost; --kills 100 takes minutes
        cargo xtask powercuts [--cuts N] [--seed S]
                                    cut the power under the embedded store, fifty times for each
                                    file, and look what survived
@@ -42,6 +46,7 @@ fn main() -> ExitCode {
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let done = match arguments[..] {
         ["prepare"] => repository().and_then(|root| environment::prepare(&root)).map(|()| true),
+        ["faults", ref rest @ ..] => repository().and_then(|root| faults::run(&root, rest)),
         ["fuzz", ref rest @ ..] => repository().and_then(|root| fuzz::run(&root, rest)),
         ["dashboard-bench", ref rest @ ..] => {
             repository().and_then(|root| dashboard::bench(&root, rest))

@@ -10,6 +10,7 @@ use std::time::Instant;
 
 use crate::dashboard;
 use crate::environment;
+use crate::faults;
 use crate::fuzz;
 use crate::program::{self, Ended};
 use crate::sdks;
@@ -37,6 +38,8 @@ pub(crate) fn run(root: &Path, filter: Option<&str>) -> anyhow::Result<bool> {
             "clippy of the receiver",
             &[&["clippy", "--locked"], &RECEIVER[..], &strict].concat(),
         );
+        let strict = ["--lib", "--bins", "--", "-D", "warnings"];
+        run.check("clippy of the failpoints", &[&["clippy"], &faults::BUILD[..], &strict].concat());
     }
     if prepared.is_ok() {
         run.tests(filter);
@@ -92,6 +95,7 @@ impl Run<'_> {
         for (part, of) in [("", SERVER), (" of the receiver", RECEIVER)] {
             self.tests_of(part, &of, has_nextest, &filter);
         }
+        self.faults(has_nextest, &filter);
     }
 
     fn tests_of(&mut self, part: &str, of: &[&str], has_nextest: bool, filter: &[&str]) {
@@ -116,6 +120,19 @@ impl Run<'_> {
         let rest = ["--locked", "--doc", "--no-fail-fast"];
         let arguments = [&["test"], of, &rest, filter].concat();
         self.counted(&format!("doc tests{part}"), &arguments, libtest);
+    }
+
+    /// Faults on a server with failpoints, which is another build of it.
+    fn faults(&mut self, has_nextest: bool, filter: &[&str]) {
+        let name = "tests of faults";
+        if has_nextest {
+            let rest = ["--no-fail-fast", "--no-tests=pass"];
+            let arguments = [&["nextest", "run"], &faults::BUILD[..], &rest, filter];
+            self.counted(name, &arguments.concat(), nextest);
+        } else {
+            let arguments = [&["test"], &faults::BUILD[..], &["--no-fail-fast"], filter];
+            self.counted(name, &arguments.concat(), libtest);
+        }
     }
 
     /// The dashboard in a browser, and the SDKs in other languages. The server that they talk to is

@@ -165,6 +165,14 @@ fn the_server_can_make_no_mistakes_on_purpose() {
     }
 }
 
+/// Nor can a server that anybody runs die at a failpoint.
+#[test]
+fn the_server_has_no_failpoints() {
+    let features = cargo_tree(&["--package", "postrider", "--edges", "normal,features"]);
+    let found: Vec<_> = features.iter().filter(|line| line.contains("failpoints")).collect();
+    assert!(found.is_empty(), "{found:?}");
+}
+
 #[test]
 fn only_the_store_knows_sql() {
     for member in ["postrider", "postrider-core", "postrider-signature"] {

@@ -11,6 +11,7 @@
 mod bucket;
 mod codec;
 mod error;
+pub mod failpoint;
 mod memory;
 mod records;
 mod replay;

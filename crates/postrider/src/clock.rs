@@ -39,6 +39,12 @@ impl Clock {
         self.inner.moved.notify_waiters();
     }
 
+    /// Puts the clock off by so much, and wakes nobody.
+    #[cfg(feature = "failpoints")]
+    pub(crate) fn set_offset_unnoticed(&self, offset_ms: i64) {
+        self.inner.offset_ms.store(offset_ms, Ordering::Relaxed);
+    }
+
     /// Returns at `time`, or when the clock was moved: look at the time again.
     pub async fn sleep_until(&self, time: UnixMs) {
         let moved = self.inner.moved.notified();

@@ -14,6 +14,8 @@ pub mod config;
 pub mod dashboard;
 pub mod dev;
 pub mod engine;
+#[cfg(feature = "failpoints")]
+pub mod faults;
 pub mod filter;
 pub mod http;
 pub mod meaning;

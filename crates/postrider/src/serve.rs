@@ -66,7 +66,11 @@ pub fn main(config: Config) -> anyhow::Result<()> {
         let greeting = Greeting::new(&config, &keys, bound);
         let shutdown = CancellationToken::new();
         let signals = tokio::spawn(watch_signals(shutdown.clone())?);
-        let parts = ServeParts { config, keys, listener, clock: Clock::system() };
+        #[cfg(feature = "failpoints")]
+        let clock = crate::faults::clock();
+        #[cfg(not(feature = "failpoints"))]
+        let clock = Clock::system();
+        let parts = ServeParts { config, keys, listener, clock };
         let outcome = run(parts, shutdown, |started| {
             greeting.tell(&started);
         })
@@ -185,8 +189,7 @@ async fn start_engine(
     public_url: &str,
 ) -> anyhow::Result<Engine> {
     let policy = policy(config, bound);
-    let resolver: Arc<dyn Resolve> =
-        Arc::new(SystemResolver::new().context("reading the system's DNS settings")?);
+    let resolver = resolver()?;
     let sender =
         Sender::new(SenderOptions::new(policy.clone(), resolver)).context("preparing TLS")?;
     let profiles =
@@ -209,6 +212,14 @@ async fn start_engine(
         health: config.health,
     };
     Engine::start(parts).await.context("reading the database")
+}
+
+fn resolver() -> anyhow::Result<Arc<dyn Resolve>> {
+    #[cfg(feature = "failpoints")]
+    if let Some(resolver) = crate::faults::resolver()? {
+        return Ok(Arc::new(resolver));
+    }
+    Ok(Arc::new(SystemResolver::new().context("reading the system's DNS settings")?))
 }
 
 /// Which addresses receivers may have. The server's own is refused, so that no delivery loops;

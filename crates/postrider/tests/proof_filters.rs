@@ -9,7 +9,7 @@ mod proof;
 use std::time::{Duration, Instant};
 
 use proof::client::Api;
-use proof::process::{Process, own_address};
+use proof::process::{self, own_address};
 use proof::receiver::Receiver;
 use serde_json::{Value, json};
 
@@ -79,7 +79,7 @@ async fn count(api: Api, webhook: &str) -> (u16, Value) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn counting_by_costly_filters_holds_up_nobody_and_keeps_no_event() {
     let dir = tempfile::tempdir().unwrap();
-    let server = Process::start_reachable(dir.path(), own_address(), &[]).await;
+    let server = process::start_reachable(dir.path(), own_address(), &[]).await;
     let api = server.api;
     let receiver = Receiver::answering(204).await;
     api.create_webhook(&json!({"url": receiver.url(), "events": ["small.*"]})).await;

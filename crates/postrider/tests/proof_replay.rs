@@ -28,7 +28,7 @@ use postrider_store::{
     SqliteStore, WebhookStore as _,
 };
 use proof::client::Api;
-use proof::process::{Process, own_address};
+use proof::process::{self, own_address};
 use proof::receiver::{Receiver, Reply, Request};
 use proof::server::Server;
 use proof::until;
@@ -162,13 +162,13 @@ async fn a_replay_survives_a_kill_and_makes_each_event_exactly_once_more() {
     let data_dir = TempDir::new().unwrap();
     let address = own_address();
     let receiver = Receiver::answering(200).await;
-    let server = Process::start_reachable(data_dir.path(), address, &[]).await;
+    let server = process::start_reachable(data_dir.path(), address, &[]).await;
     let hook = json!({"url": receiver.url(), "events": ["*"], "concurrency": 32});
     let webhook = server.api.create_webhook(&hook).await;
     server.kill();
     Builder::open(data_dir.path()).await.build().await;
 
-    let server = Process::start_reachable(data_dir.path(), address, &[]).await;
+    let server = process::start_reachable(data_dir.path(), address, &[]).await;
     let replay = start_replay(server.api, &webhook, &["succeeded", "missed"]).await;
     let killed_at = |replay: &Value| replay["replayed"].as_u64().unwrap() >= KILLED_AT;
     let before = replay_once(server.api, &replay, killed_at).await;
@@ -177,7 +177,7 @@ async fn a_replay_survives_a_kill_and_makes_each_event_exactly_once_more() {
     // It goes on until it is dead: what came before that may have been without an outcome.
     let killed = Instant::now();
 
-    let server = Process::start_reachable(data_dir.path(), address, &[]).await;
+    let server = process::start_reachable(data_dir.path(), address, &[]).await;
     let after = replay_once(server.api, &replay, |replay| replay["state"] == "done").await;
     let events = EVENTS as u64;
     assert_eq!(

@@ -9,7 +9,7 @@ mod proof;
 use std::time::{Duration, Instant};
 
 use proof::client::Api;
-use proof::process::{Process, own_address};
+use proof::process::{self, own_address};
 use proof::receiver::{Receiver, Reply};
 use proof::server::Server;
 use proof::until;
@@ -36,7 +36,7 @@ async fn the_first_signal_drains_what_is_in_flight_and_nothing_of_it_is_sent_aga
     let dir = tempfile::tempdir().unwrap();
     let address = own_address();
     let receiver = Receiver::start(|_| Reply::Held(200)).await;
-    let server = Process::start_reachable(dir.path(), address, &["--drain-seconds", "20"]).await;
+    let server = process::start_reachable(dir.path(), address, &["--drain-seconds", "20"]).await;
     let api = server.api;
     create_webhook(api, &receiver, json!({"concurrency": 4, "timeout_ms": 30_000})).await;
     let mut events = Vec::new();
@@ -54,7 +54,7 @@ async fn the_first_signal_drains_what_is_in_flight_and_nothing_of_it_is_sent_aga
     assert!(began.elapsed() < DRAIN, "it ended with the last attempt, not with the drain time");
     assert_eq!(receiver.count(), 4, "an attempt began after the signal");
 
-    let server = Process::start_reachable(dir.path(), address, &[]).await;
+    let server = process::start_reachable(dir.path(), address, &[]).await;
     for event in &events {
         let id = api.sole_delivery(event).await;
         let delivery = api.delivery_in(&id, "succeeded").await;
@@ -70,7 +70,7 @@ async fn what_outlasts_the_drain_time_is_cut_off_and_sent_again_at_the_next_star
     let dir = tempfile::tempdir().unwrap();
     let address = own_address();
     let receiver = Receiver::start(|_| Reply::Silent).await;
-    let server = Process::start_reachable(dir.path(), address, &["--drain-seconds", "1"]).await;
+    let server = process::start_reachable(dir.path(), address, &["--drain-seconds", "1"]).await;
     create_webhook(server.api, &receiver, json!({"timeout_ms": 30_000})).await;
     let event = server.api.publish("proof.published").await;
     receiver.request(1).await;
@@ -84,7 +84,7 @@ async fn what_outlasts_the_drain_time_is_cut_off_and_sent_again_at_the_next_star
     assert!(log.contains("cut off"), "{log}");
 
     receiver.behave(|_| Reply::Answer(200));
-    let server = Process::start_reachable(dir.path(), address, &[]).await;
+    let server = process::start_reachable(dir.path(), address, &[]).await;
     assert_eq!(receiver.request(2).await.id(), event);
     let id = server.api.sole_delivery(&event).await;
     server.api.delivery_in(&id, "succeeded").await;
@@ -95,7 +95,7 @@ async fn the_second_signal_ends_the_process_at_once() {
     let dir = tempfile::tempdir().unwrap();
     let receiver = Receiver::start(|_| Reply::Silent).await;
     let flags = ["--drain-seconds", "300"];
-    let server = Process::start_reachable(dir.path(), own_address(), &flags).await;
+    let server = process::start_reachable(dir.path(), own_address(), &flags).await;
     create_webhook(server.api, &receiver, json!({"timeout_ms": 30_000})).await;
     server.api.publish("proof.published").await;
     receiver.request(1).await;
@@ -111,7 +111,7 @@ async fn the_second_signal_ends_the_process_at_once() {
 #[tokio::test]
 async fn an_idle_server_ends_at_once() {
     let dir = tempfile::tempdir().unwrap();
-    let server = Process::start_reachable(dir.path(), own_address(), &[]).await;
+    let server = process::start_reachable(dir.path(), own_address(), &[]).await;
     let began = Instant::now();
     server.terminate();
     let (status, log) = server.ended().await;
@@ -122,8 +122,8 @@ async fn an_idle_server_ends_at_once() {
 #[tokio::test]
 async fn a_second_process_on_the_same_data_is_refused_and_says_why() {
     let dir = tempfile::tempdir().unwrap();
-    let first = Process::start_reachable(dir.path(), own_address(), &[]).await;
-    let second = Process::start(dir.path(), own_address(), &[]);
+    let first = process::start_reachable(dir.path(), own_address(), &[]).await;
+    let second = process::start(dir.path(), own_address(), &[]);
     let (status, log) = second.ended().await;
     assert!(!status.success(), "{log}");
     assert!(log.contains("in use by another process"), "{log}");

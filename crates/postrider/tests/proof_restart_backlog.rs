@@ -25,7 +25,7 @@ use postrider_store::{
     Accept, Batch, EventStore as _, MaintenanceStore as _, Record, SqliteOptions, SqliteStore,
     WebhookStore as _,
 };
-use proof::process::{Process, own_address};
+use proof::process::{self, own_address};
 use proof::receiver::{Receiver, Reply};
 use serde_json::json;
 
@@ -156,7 +156,7 @@ fn now_ms() -> UnixMs {
 /// A data directory with so much history and [`PENDING`] deliveries to `receiver`.
 async fn data_dir(receiver: &Receiver, finished: usize) -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
-    let server = Process::start_reachable(dir.path(), own_address(), &[]).await;
+    let server = process::start_reachable(dir.path(), own_address(), &[]).await;
     for number in 0..WEBHOOKS {
         let url = format!("http://{}/{number}", receiver.address);
         server.api.create_webhook(&json!({"url": url, "events": ["proof.*"]})).await;
@@ -178,7 +178,7 @@ async fn data_dir(receiver: &Receiver, finished: usize) -> tempfile::TempDir {
 async fn first_attempt(data_dir: &Path, receiver: &Receiver) -> (Duration, u64) {
     let before = receiver.count();
     let began = Instant::now();
-    let server = Process::start(data_dir, own_address(), &[]);
+    let server = process::start(data_dir, own_address(), &[]);
     let first = receiver.request(before + 1).await;
     // each lane is at work
     receiver.until(|requests| requests.len() >= before + WEBHOOKS * CONCURRENCY).await;

@@ -5,7 +5,7 @@
 #[allow(dead_code, reason = "each proof needs a part of what they share")]
 mod proof;
 
-use proof::process::{Process, own_address};
+use proof::process::{self, own_address};
 use proof::receiver::Receiver;
 use serde_json::{Value, json};
 
@@ -22,7 +22,7 @@ async fn a_run_of_failures_goes_on_over_kills_until_the_webhook_is_disabled() {
         // in the last life any failure is one too many
         let bearing = if life == LIVES { "1" } else { "432000" };
         let flags = ["--disable-failing-after-s", bearing];
-        let server = Process::start_reachable(dir.path(), address, &flags).await;
+        let server = process::start_reachable(dir.path(), address, &flags).await;
         let api = server.api;
         let webhook = if let Some(webhook) = created.take() {
             webhook

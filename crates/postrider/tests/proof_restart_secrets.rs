@@ -9,7 +9,7 @@ mod proof;
 use std::path::Path;
 
 use proof::client::{ADMIN_KEY, Api};
-use proof::process::{Process, own_address};
+use proof::process::{self, own_address};
 use proof::receiver::{Receiver, Reply};
 use proof::until;
 use serde_json::{Value, json};
@@ -69,7 +69,7 @@ async fn secrets_stand_nowhere_in_clear() {
     let dir = tempfile::tempdir().unwrap();
     let receiver = Receiver::start(|_| Reply::Answer(500)).await;
     let flags = ["--log-level", "trace"];
-    let server = Process::start_reachable(dir.path(), own_address(), &flags).await;
+    let server = process::start_reachable(dir.path(), own_address(), &flags).await;
     let api = server.api;
     let mut webhooks = Vec::new();
     for secret in [TEXT_SECRET, STANDARD_SECRET, AUTOMA_SECRET] {

@@ -16,6 +16,7 @@ use super::view::{id_table, sql};
 use super::{health, index, pending, trouble};
 use crate::bucket::Bucket;
 use crate::codec::{encode_event, encode_history, encode_matching};
+use crate::failpoint;
 use crate::records::{Accept, Accepted, Batch, Committed, Record, Recorded};
 
 /// Terms of the accounting identity that a transaction adds.
@@ -62,6 +63,7 @@ impl<'a> Work<'a> {
             )?;
             let Tally { events, created, finished } = self.tally;
             count.execute((events, created, finished))?;
+            failpoint!(CountersUpdated);
         }
         index::fill_grown(self.connection, self.ledger, index_at)?;
         Ok(())
@@ -80,6 +82,7 @@ impl<'a> Work<'a> {
         }
         if let Some(given) = &event.given_id {
             self.insert_given_id(n, event, given, &accept.fingerprint)?;
+            failpoint!(GivenIdInserted);
         }
         if !self.ledger.learn_matching(n, event.matching) {
             self.scratch.clear();
@@ -87,6 +90,7 @@ impl<'a> Work<'a> {
             let insert = format!("INSERT OR IGNORE INTO matching_{n} VALUES (?1, ?2)");
             let mut insert = self.connection.prepare_cached(&insert)?;
             insert.execute((sql(event.matching), &self.scratch[..]))?;
+            failpoint!(MatchingInserted);
         }
         let Standing::Pending(waiting) = Standing::accepted(event.accepted_at()) else {
             unreachable!("what is accepted is pending");
@@ -94,6 +98,7 @@ impl<'a> Work<'a> {
         for &webhook in &accept.matching.matched {
             let delivery = DeliveryKey { event: event.key, webhook };
             pending::insert(self.connection, delivery, &waiting)?;
+            failpoint!(PendingInserted);
         }
         self.tally.events += 1;
         self.tally.created += i64::try_from(accept.matching.matched.len()).unwrap_or(i64::MAX);
@@ -131,6 +136,7 @@ impl<'a> Work<'a> {
         if insert.execute((sql(event.key), tenant, &self.scratch[..]))? == 0 {
             return self.stored(event.key);
         }
+        failpoint!(EventInserted);
         if self.ledger.note_event(n, tenant, event.key) == IndexNow::Yes {
             index::insert_event(self.connection, n, (tenant, sql(event.key)))?;
         }
@@ -168,6 +174,7 @@ impl<'a> Work<'a> {
             let is_repeat = self.ledger.view(self.connection).has_entry(entry.key)?;
             return Ok(if is_repeat { Recorded::Done } else { Recorded::NotPending });
         }
+        failpoint!(PendingDeleted);
         self.move_on(Standing::Pending(record.was), entry)?;
         Ok(Recorded::Done)
     }
@@ -205,6 +212,7 @@ impl<'a> Work<'a> {
         let insert = format!("INSERT INTO history_{n} VALUES (?1, ?2, ?3, ?4)");
         let mut insert = self.connection.prepare_cached(&insert)?;
         insert.execute((key, event, webhook, &self.scratch[..]))?;
+        failpoint!(HistoryInserted);
         let row = HistoryRow { event, webhook, key, trouble: trouble::of(entry) };
         if self.ledger.note_history(n, row) == IndexNow::Yes {
             index::insert_history(self.connection, n, &row)?;

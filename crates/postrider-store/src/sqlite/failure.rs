@@ -32,6 +32,20 @@ impl Failure {
         Self::Store(StoreError::Corrupt(format!("{table} {key:?}: {what}")))
     }
 
+    /// What SQLite says when a sync of the log fails.
+    #[cfg(feature = "failpoints")]
+    pub(super) fn sync_failed() -> Self {
+        let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_IOERR_FSYNC);
+        Self::Sql(rusqlite::Error::SqliteFailure(code, None))
+    }
+
+    /// What SQLite says when there is no room.
+    #[cfg(feature = "failpoints")]
+    pub(super) fn disk_full() -> Self {
+        let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_FULL);
+        Self::Sql(rusqlite::Error::SqliteFailure(code, None))
+    }
+
     /// Something that must be there is not.
     pub(super) fn missing(table: &str, key: impl std::fmt::Debug) -> Self {
         Self::Store(StoreError::Corrupt(format!("{table} {key:?} is missing")))

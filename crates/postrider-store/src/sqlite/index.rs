@@ -9,6 +9,7 @@ use super::ledger::{HistoryRow, Ledger, Tail};
 use super::trouble;
 use super::view::{Marks, key};
 use crate::bucket::Bucket;
+use crate::failpoint;
 
 /// What awaits the indexes of a bucket.
 pub(super) fn read_tail(connection: &Connection, n: Bucket, marks: Marks) -> Outcome<Tail> {
@@ -79,6 +80,7 @@ pub(super) fn fill(connection: &Connection, ledger: &mut Ledger, n: Bucket) -> O
         "UPDATE bucket SET event_mark = ?2, history_mark = ?3 WHERE number = ?1",
         params![n, marks.event, marks.history],
     )?;
+    failpoint!(IndexFilled);
     Ok(indexed)
 }
 

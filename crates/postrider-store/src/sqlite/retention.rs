@@ -15,6 +15,7 @@ use super::view::{key, sql};
 use super::{index, replays};
 use crate::bucket::Bucket;
 use crate::codec::encode_standing;
+use crate::failpoint;
 use crate::records::Swept;
 
 /// Kept events let go of in one transaction.
@@ -34,6 +35,7 @@ pub(super) fn sweep(
     let oldest = ledger.live.keys().next().copied();
     if let Some(n) = oldest.filter(|&n| n < first_kept) {
         drop_bucket(connection, ledger, scratch, n)?;
+        failpoint!(BucketDropped);
         swept.dropped_buckets = 1;
     }
     let ended: EventKey = ledger.buckets.first_key(first_kept);
@@ -51,6 +53,7 @@ pub(super) fn drop_one_table(connection: &Connection) -> Outcome<bool> {
         return Ok(false);
     };
     connection.execute_batch(&format!("DROP TABLE {name}"))?;
+    failpoint!(TableDropped);
     connection.execute("DELETE FROM doomed WHERE name = ?1", [name])?;
     Ok(true)
 }

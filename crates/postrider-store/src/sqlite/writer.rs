@@ -6,6 +6,7 @@ use super::failure::Outcome;
 use super::ledger::Ledger;
 use super::readers::Readers;
 use crate::error::StoreError;
+use crate::failpoint;
 
 /// Pages in the log after which a commit also moves them into the database file: 16 MB, some
 /// thousand events. Larger saves little more; the log is read on every miss.
@@ -81,14 +82,19 @@ impl Writer {
             self.ledger = None;
             connection.execute_batch("ROLLBACK")?;
         }
+        failpoint!(BeforeBegin);
         connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
+        failpoint!(AfterBegin);
         let ledger = match self.ledger.take() {
             Some(ledger) => Ok(ledger),
             None => Ledger::load(connection),
         };
         let done = ledger.and_then(|mut ledger| {
             let done = work(connection, &mut ledger, &mut self.scratch)?;
+            failpoint!(BeforeCommit, return Err(super::failure::Failure::sync_failed()));
+            failpoint!(WithoutRoom, return Err(super::failure::Failure::disk_full()));
             connection.prepare_cached("COMMIT")?.execute([])?;
+            failpoint!(AfterCommit, return Err(super::failure::Failure::sync_failed()));
             Ok((done, ledger))
         });
         match done {
@@ -129,7 +135,9 @@ fn checkpoint(connection: &Connection, at_pages: i64, readers: &Readers) -> Outc
         return restart_log(connection, readers);
     }
     if pages - moved >= at_pages {
+        failpoint!(BeforeCheckpoint);
         run_checkpoint(connection, "PRAGMA wal_checkpoint(PASSIVE)")?;
+        failpoint!(AfterCheckpoint);
     }
     Ok(())
 }

@@ -9,6 +9,7 @@ use postrider_core::event::Event;
 use postrider_core::event_type::EventType;
 use postrider_core::id::TenantKey;
 use postrider_signature::timestamp;
+use postrider_store::failpoint;
 use serde::Serialize;
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
@@ -91,9 +92,11 @@ pub(super) async fn publish(
     headers: HeaderMap,
     body: JsonText,
 ) -> Answer {
+    failpoint!(BodyRead);
     let given_id = idempotency_key(&headers)?;
     let Some(batch) = items(body.as_str()) else {
         let (status, event) = publish_one(&state.engine, tenant, body.as_str(), given_id).await?;
+        failpoint!(AnswerUnwritten);
         return Ok(json::answer(status, &event));
     };
     if given_id.is_some() {

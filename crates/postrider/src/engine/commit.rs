@@ -12,7 +12,9 @@ use std::time::{Duration, Instant};
 use postrider_core::delivery::HistoryEntry;
 use postrider_core::delivery::Waiting;
 use postrider_core::health::Health;
-use postrider_store::{Accept, Accepted, Batch, Committed, Record, Recorded, Store, StoreError};
+use postrider_store::{
+    Accept, Accepted, Batch, Committed, Record, Recorded, Store, StoreError, failpoint,
+};
 use tokio::sync::{Notify, oneshot};
 
 use super::lock;
@@ -128,6 +130,7 @@ impl Commits {
     pub(super) fn record(&self, was: Waiting, entry: HistoryEntry, health: Option<Health>) {
         let mut queue = lock(&self.shared.queue);
         queue.batch.records.push(Record { was, entry, health });
+        failpoint!(OutcomeQueued);
         let records = queue.batch.records.len();
         if records == 1 || records == OUTCOMES_ENOUGH {
             queue.unpark();
@@ -173,8 +176,10 @@ fn write(shared: &Shared, store: &dyn Store, runtime: &tokio::runtime::Handle) {
     let mut last_accepts = 0;
     while let Some((batch, replies)) = next_batch(shared, last_accepts) {
         last_accepts = replies.len();
+        failpoint!(BatchTaken);
         match runtime.block_on(store.commit(&batch)) {
             Ok(Committed { accepts, records }) => {
+                failpoint!(Committed);
                 let accepts = accepts.into_iter().map(Ok).collect();
                 hand_over(shared, done(batch, accepts, replies, records));
             }

@@ -16,6 +16,7 @@ use postrider_core::id::{DeliveryKey, UnixMs};
 use postrider_core::retry_after::RetryAfter;
 use postrider_signature::canonical::{ecma, jcs};
 use postrider_signature::{BodyForm, Content, Secret, sign};
+use postrider_store::failpoint;
 
 use super::Engine;
 use super::listen::Offer;
@@ -63,6 +64,7 @@ impl Engine {
         event: Arc<Event>,
         waiting: Waiting,
     ) -> impl Future<Output = ()> + Send + 'static {
+        failpoint!(AttemptStarted);
         let started_at = self.now();
         let live = self.inner.registry.get(delivery.webhook);
         let outline = live.as_deref().map(LiveWebhook::outline);
@@ -71,6 +73,7 @@ impl Engine {
             None => Err(internal("its webhook is not known".to_owned())),
         });
         let built = catch_unwind(request).unwrap_or_else(|_| Err(panicked()));
+        failpoint!(RequestBuilt);
         self.clone().attempt(Beginning { delivery, event, waiting, at: started_at, outline, built })
     }
 
@@ -107,6 +110,7 @@ impl Engine {
         }
         let random = u64::from_le_bytes(random);
         let ended = Box::new(Ended { attempt, ended_at, retry_after, random });
+        failpoint!(AttemptEnded);
         self.tell(Input::AttemptEnded { delivery, ended });
     }
 

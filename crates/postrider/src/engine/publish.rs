@@ -9,7 +9,7 @@ use postrider_core::event::{Bodies, Event, Fingerprint};
 use postrider_core::event_type::EventType;
 use postrider_core::id::{EventKey, TenantKey, UnixMs};
 use postrider_signature::{BodyForm, FormError, NumberPolicy, envelope};
-use postrider_store::{Accept, Accepted, StoreError};
+use postrider_store::{Accept, Accepted, StoreError, failpoint};
 use sha2::{Digest, Sha256};
 
 use super::Engine;
@@ -90,6 +90,7 @@ impl Engine {
         let warnings = Vec::new();
         let (event, matched) = (accept.event.clone(), accept.matching.matched.len());
         let answer = self.inner.commits.accept(accept).map_err(|_| PublishError::Busy)?;
+        failpoint!(Queued);
         let gone =
             || StoreError::Unavailable("the writer has ended; restart the server".to_owned());
         match answer.await.map_err(|_| gone())?? {
@@ -151,6 +152,7 @@ impl Engine {
         let now = self.now();
         let occurred_at = new.occurred_at.unwrap_or(now);
         let fanout = self.fanout(tenant, &new.event_type, (occurred_at, now), &new.data);
+        failpoint!(Matched);
         let key: EventKey = self.next_key(now);
         let id = new.id.clone().unwrap_or_else(|| key.to_string());
         let bodies = bodies(new, &id, occurred_at, &fanout, numbers)?;

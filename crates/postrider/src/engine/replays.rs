@@ -17,7 +17,7 @@ use postrider_core::limits::LANE_READY_MAX;
 use postrider_core::webhook::WebhookState;
 use postrider_store::{
     DeliveryFilter, DeliveryPage, DeliverySearch, FoundDelivery, LOOKS_MAX, Order, Replay,
-    ReplayMove, ReplayState, ReplayStep, StatusClass, StoreError,
+    ReplayMove, ReplayState, ReplayStep, StatusClass, StoreError, failpoint,
 };
 
 use super::Engine;
@@ -279,6 +279,7 @@ impl Engine {
         };
         let stepped = self.store().step_replay(step).await;
         self.inner.changes.note(replay.tenant);
+        failpoint!(ReplayMoved);
         self.tell_all(claimed.into_iter().map(|delivery| settled(delivery, at)));
         match stepped {
             Ok(stepped) if stepped.replay.state == ReplayState::Running => {

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use postrider_core::delivery::DeliveryState;
 use postrider_core::id::{DeliveryKey, TenantKey};
 use postrider_core::webhook::WebhookState;
-use postrider_store::{CancelRequest, Cancelled, DeliveryStanding, RetryRequest, StoreError};
+use postrider_store::{
+    CancelRequest, Cancelled, DeliveryStanding, RetryRequest, StoreError, failpoint,
+};
 
 use super::Engine;
 use super::live::LiveWebhook;
@@ -67,6 +69,7 @@ impl Engine {
             }
             Err(refused) => Err(refused),
         };
+        failpoint!(RetryStored);
         // While it was claimed it was left out of what the lane knows to be pending; looking once
         // too often costs nothing.
         self.settled(delivery, Some(at));

@@ -13,7 +13,7 @@ use postrider_core::dispatcher::{Claim, Dispatcher, DispatcherLimits, Effect, In
 use postrider_core::id::{DeliveryKey, EventKey, HistoryKey, UnixMs, WebhookKey};
 use postrider_core::lane::Ready;
 use postrider_core::webhook::{DisabledReason, WebhookState};
-use postrider_store::{Accepted, Cancelling, DueQuery, Recorded, StoreError};
+use postrider_store::{Accepted, Cancelling, DueQuery, Recorded, StoreError, failpoint};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -64,6 +64,7 @@ impl Engine {
         let mut after = None;
         loop {
             let page = self.store().lanes(after, LANES_PAGE).await?;
+            failpoint!(LanesRead);
             let is_last = page.len() < LANES_PAGE;
             after = page.last().map(|lane| lane.webhook);
             let found = page.into_iter().filter_map(|lane| {
@@ -87,6 +88,7 @@ impl Engine {
     /// Stops starting attempts and waits for those under way; how many had to be cut off.
     pub(super) async fn drain(&self, deadline: Duration) -> usize {
         let shell = &self.inner.shell;
+        failpoint!(DrainBegun);
         self.stop_starting();
         let drained = async {
             loop {
@@ -98,6 +100,7 @@ impl Engine {
             }
         };
         let is_drained = tokio::time::timeout(deadline, drained).await.is_ok();
+        failpoint!(Drained);
         let cut_off = if is_drained { 0 } else { lock(&shell.dispatcher).in_flight() };
         shell.stopped.cancel();
         shell.tasks.close();
@@ -224,6 +227,7 @@ impl Engine {
         let webhook = query.webhook;
         let input = match self.store().due(query).await {
             Ok(page) => {
+                failpoint!(PageRead);
                 let ready = page.deliveries.into_iter();
                 let ready = ready.map(|due| Ready { event: due.event, waiting: due.waiting });
                 Input::Loaded { webhook, page: ready.collect(), next_due: page.next_due }
@@ -241,7 +245,10 @@ impl Engine {
         let keys: Vec<HistoryKey> = (0..CANCEL_PAGE).map(|_| self.next_key(at)).collect();
         let cancelling = Cancelling { webhook, at, reason, keys, except };
         let is_all = match self.store().cancel_pending(cancelling).await {
-            Ok(cancelled) => cancelled < CANCEL_PAGE,
+            Ok(cancelled) => {
+                failpoint!(PendingCancelled);
+                cancelled < CANCEL_PAGE
+            }
             Err(error) => {
                 tracing::error!(%webhook, %error, "pending deliveries could not be cancelled; trying again");
                 tokio::time::sleep(RETRY_PAUSE).await;
@@ -269,6 +276,7 @@ impl Engine {
     }
 
     fn hand_on(&self, done: Done) {
+        failpoint!(HandedOver);
         self.inner.metrics.committed(done.accepts.len() + done.records.len());
         let mut inputs = Vec::with_capacity(done.accepts.len() + done.records.len());
         for accepted in done.accepts {
@@ -294,6 +302,7 @@ impl Engine {
             // A publisher that hung up doesn't want to know; its event is safe all the same.
             let _ = accepted.reply.send(accepted.result);
         }
+        failpoint!(PublishersTold);
         for (record, recorded) in done.records {
             let delivery = record.entry.delivery;
             let due = match recorded {
@@ -307,6 +316,7 @@ impl Engine {
             self.note_change_of(delivery.webhook);
         }
         self.tell_all(inputs);
+        failpoint!(DispatcherTold);
     }
 
     async fn wake_in_time(self) {

@@ -11,7 +11,7 @@ use postrider_core::delivery::{Attempt, DeliveryState};
 use postrider_core::health::Health;
 use postrider_core::id::{Key, TenantKey, UnixMs, WebhookKey};
 use postrider_core::statistics::{Grain, TENANT_SLOT_MS, Tally, WEBHOOK_SLOT_MS, slot_at};
-use postrider_store::{Backlog, Slot, Span, Statistics, StoreError};
+use postrider_store::{Backlog, Slot, Span, Statistics, StoreError, failpoint};
 use tokio::sync::RwLock;
 
 use super::series::Series;
@@ -173,6 +173,7 @@ impl Engine {
                 tracing::error!(%error, "statistics could not be stored; some are lost");
                 return;
             }
+            failpoint!(StatisticsAdded);
             if left.webhooks.len() + left.tenants.len() + left.successes.len() == 0 {
                 return;
             }

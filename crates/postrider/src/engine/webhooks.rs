@@ -17,7 +17,7 @@ use postrider_core::target::{Target, TargetError};
 use postrider_core::webhook::{DisabledReason, Webhook, WebhookKind, WebhookState};
 use postrider_signature::SecretError;
 use postrider_signature::seal::SealError;
-use postrider_store::StoreError;
+use postrider_store::{StoreError, failpoint};
 
 use super::custom_headers::{self, HIDDEN_VALUE, HeaderError};
 use super::listen::LISTENER_URL;
@@ -208,6 +208,7 @@ impl Engine {
             return Err(WebhookError::Quota(max));
         }
         self.store().insert_webhook(webhook.clone()).await?;
+        failpoint!(WebhookStored);
         let live = Arc::new(LiveWebhook::new(webhook, profile, &self.inner.parts.policy));
         self.inner.registry.put(live.clone());
         Ok(live)
@@ -349,6 +350,7 @@ impl Engine {
         self.before_change(before, &webhook).await?;
         self.stamp(&mut webhook);
         self.store().update_webhook(webhook.clone()).await?;
+        failpoint!(ChangeStored);
         Ok(self.put_to_use(webhook, profile))
     }
 

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use bytes::{Buf, Bytes, BytesMut};
 use postrider_core::delivery::ErrorClass;
+use postrider_store::failpoint;
 use tokio::io::{AsyncReadExt, AsyncWrite};
 
 use super::answer::Partial;
@@ -96,6 +97,7 @@ impl Connection {
             }
             Err(failure) => return Err(Unsent::Broke(failure)),
         };
+        failpoint!(AnswerHeadRead);
         let first_read = self.wire.meter().first_read().unwrap_or_else(Instant::now);
         progress.enter(Phase::Body, first_read);
 
@@ -109,6 +111,7 @@ impl Connection {
         }
         let is_whole =
             self.body(&mut writing, head.framing, answer).await.map_err(Unsent::Broke)?;
+        failpoint!(AnswerBodyRead);
         // what came behind the answer was not asked for
         let is_idle = is_whole && writing.is_over() && self.read.is_empty();
         let is_kept = is_idle && head.is_persistent;

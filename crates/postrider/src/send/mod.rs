@@ -31,6 +31,7 @@ use http::uri::PathAndQuery;
 use http::{HeaderName, HeaderValue};
 use postrider_core::delivery::{AttemptResult, ErrorClass, Timing};
 use postrider_core::target::{Target, TargetPolicy};
+use postrider_store::failpoint;
 use rustls::pki_types::CertificateDer;
 
 use self::connection::{Afterwards, Connection, Outgoing, Unsent};
@@ -170,6 +171,7 @@ impl Sender {
         }
         // Boxed, for it is large and rare: every attempt's future would have to hold room for it.
         let wire = Box::pin(dialler.dial(&target, progress)).await?;
+        failpoint!(Dialled);
         let mut fresh = Box::new(Connection::new(wire, progress.address));
         match fresh.exchange(outgoing, progress).await {
             Ok(afterwards) => {

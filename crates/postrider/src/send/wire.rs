@@ -16,6 +16,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
 use super::limits::{ANSWER_READ_BYTES_MAX, INTERIM_ANSWERS_MAX};
+use postrider_store::failpoint;
 
 /// What one connection did since its request began. Shared between the connection's owner and the
 /// stream inside hyper; both run in one task at a time, so relaxed ordering is enough.
@@ -324,7 +325,9 @@ impl AsyncWrite for Wire {
         cx: &mut Context<'_>,
         pieces: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        failpoint!(RequestWriting, return self.poll_write(cx, &pieces[0][..pieces[0].len() / 2]));
         let written = on_stream!(self, stream => stream.poll_write_vectored(cx, pieces));
+        failpoint!(RequestWritten);
         self.noting(written)
     }
 

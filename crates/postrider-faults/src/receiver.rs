@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -11,30 +11,36 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, watch};
 use tokio::task::AbortHandle;
 
-use super::PATIENCE;
+use crate::PATIENCE;
 
 /// Between two bytes of a receiver that trickles.
 const DRIP_EVERY: Duration = Duration::from_millis(20);
 /// What the kernel may hold for a receiver that writes without end.
-pub(crate) const SEND_BUFFER_BYTES: usize = 16 << 10;
+pub const SEND_BUFFER_BYTES: usize = 16 << 10;
 
 /// A request as it came.
 #[derive(Clone, Debug)]
-pub(crate) struct Request {
-    pub(crate) at: Instant,
-    pub(crate) path: String,
+pub struct Request {
+    pub at: Instant,
+    pub path: String,
     /// Names in lower case.
-    pub(crate) headers: Vec<(String, String)>,
-    pub(crate) body: Vec<u8>,
+    pub headers: Vec<(String, String)>,
+    pub body: Vec<u8>,
+    /// The status of the answer, once its head is written.
+    pub answered: OnceLock<u16>,
 }
 
 /// What the receiver does with a request.
 #[derive(Clone, Debug)]
-pub(crate) enum Reply {
+pub enum Reply {
     Answer(u16),
     AnswerWith(u16, String, String),
     /// Resets the connection.
     Reset,
+    /// Resets the connection after so many bytes of an answer.
+    ResetAt(usize),
+    /// Writes just this, and closes the connection.
+    Raw(&'static str),
     /// Closes the connection in the middle of a head.
     CutHead,
     /// A byte of the head at a time, and never its end.
@@ -51,9 +57,22 @@ pub(crate) enum Reply {
     Held(u16),
 }
 
+impl Reply {
+    /// Of an answer whose head is written at once.
+    fn status(&self) -> Option<u16> {
+        match *self {
+            Self::Answer(status)
+            | Self::AnswerWith(status, ..)
+            | Self::TrickleBody(status)
+            | Self::EndlessBody(status) => Some(status),
+            _ => None,
+        }
+    }
+}
+
 /// See the module's text. Ends when it is dropped.
-pub(crate) struct Receiver {
-    pub(crate) address: SocketAddr,
+pub struct Receiver {
+    pub address: SocketAddr,
     shared: Arc<Shared>,
     accepting: AbortHandle,
 }
@@ -73,22 +92,22 @@ struct Shared {
 }
 
 impl Request {
-    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+    pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
     /// The event's id, as the header says.
-    pub(crate) fn id(&self) -> &str {
+    pub fn id(&self) -> &str {
         self.header("webhook-id").unwrap()
     }
 
-    pub(crate) fn json(&self) -> Value {
+    pub fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap()
     }
 }
 
 impl Receiver {
-    pub(crate) async fn start(decide: impl FnMut(&Request) -> Reply + Send + 'static) -> Self {
+    pub async fn start(decide: impl FnMut(&Request) -> Reply + Send + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         // what accepted connections inherit, so that unread bytes stay with the receiver
         socket2::SockRef::from(&listener).set_send_buffer_size(SEND_BUFFER_BYTES / 2).unwrap();
@@ -122,56 +141,53 @@ impl Receiver {
     }
 
     /// A receiver that always answers with this status.
-    pub(crate) async fn answering(status: u16) -> Self {
+    pub async fn answering(status: u16) -> Self {
         Self::start(move |_| Reply::Answer(status)).await
     }
 
-    pub(crate) fn url(&self) -> String {
+    pub fn url(&self) -> String {
         format!("http://{}/in", self.address)
     }
 
     /// From now on, requests are met like this.
-    pub(crate) fn behave(&self, decide: impl FnMut(&Request) -> Reply + Send + 'static) {
+    pub fn behave(&self, decide: impl FnMut(&Request) -> Reply + Send + 'static) {
         *self.shared.decide.lock().unwrap() = Box::new(decide);
     }
 
     /// Answers what is held, and holds nothing from now on.
-    pub(crate) fn release(&self) {
+    pub fn release(&self) {
         self.shared.released.send_replace(true);
     }
 
-    pub(crate) fn requests(&self) -> Vec<Arc<Request>> {
+    pub fn requests(&self) -> Vec<Arc<Request>> {
         self.shared.requests.lock().unwrap().clone()
     }
 
-    pub(crate) fn count(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.shared.requests.lock().unwrap().len()
     }
 
-    pub(crate) fn written_bytes(&self) -> u64 {
+    pub fn written_bytes(&self) -> u64 {
         self.shared.written_bytes.load(Ordering::SeqCst)
     }
 
-    pub(crate) fn unanswered(&self) -> usize {
+    pub fn unanswered(&self) -> usize {
         self.shared.unanswered.load(Ordering::SeqCst)
     }
 
     /// How many connections are open.
-    pub(crate) fn connections(&self) -> usize {
+    pub fn connections(&self) -> usize {
         self.shared.connections.load(Ordering::SeqCst)
     }
 
     /// The `number`th request, counted from 1, once it has come.
-    pub(crate) async fn request(&self, number: usize) -> Arc<Request> {
+    pub async fn request(&self, number: usize) -> Arc<Request> {
         let requests = self.until(|requests| requests.len() >= number).await;
         requests[number - 1].clone()
     }
 
     /// The requests, once they are as they should be.
-    pub(crate) async fn until(
-        &self,
-        is_enough: impl Fn(&[Arc<Request>]) -> bool,
-    ) -> Vec<Arc<Request>> {
+    pub async fn until(&self, is_enough: impl Fn(&[Arc<Request>]) -> bool) -> Vec<Arc<Request>> {
         let enough = async {
             loop {
                 let came = self.shared.came.notified();
@@ -191,6 +207,12 @@ impl Receiver {
     }
 }
 
+impl std::fmt::Debug for Receiver {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Receiver").field("address", &self.address).finish_non_exhaustive()
+    }
+}
+
 impl Drop for Receiver {
     fn drop(&mut self) {
         self.accepting.abort();
@@ -205,9 +227,10 @@ async fn converse(stream: TcpStream, shared: &Shared) {
     while let Some(request) = read(&mut stream).await {
         let reply = (shared.decide.lock().unwrap())(&request);
         shared.unanswered.fetch_add(1, Ordering::SeqCst);
-        shared.requests.lock().unwrap().push(Arc::new(request));
+        let request = Arc::new(request);
+        shared.requests.lock().unwrap().push(request.clone());
         shared.came.notify_waiters();
-        let is_kept = perform(&mut stream, reply, shared).await;
+        let is_kept = perform(&mut stream, reply, shared, &request.answered).await;
         shared.unanswered.fetch_sub(1, Ordering::SeqCst);
         if is_kept.is_none() {
             return;
@@ -231,12 +254,21 @@ async fn read(stream: &mut BufReader<TcpStream>) -> Option<Request> {
     let length = headers.iter().find(|(name, _)| name == "content-length")?.1.parse().ok()?;
     let mut body = vec![0; length];
     stream.read_exact(&mut body).await.ok()?;
-    Some(Request { at: Instant::now(), path, headers, body })
+    Some(Request { at: Instant::now(), path, headers, body, answered: OnceLock::new() })
 }
 
 /// `None` when the connection is of no more use.
-async fn perform(stream: &mut BufReader<TcpStream>, reply: Reply, shared: &Shared) -> Option<()> {
+async fn perform(
+    stream: &mut BufReader<TcpStream>,
+    reply: Reply,
+    shared: &Shared,
+    answered: &OnceLock<u16>,
+) -> Option<()> {
     const ENDLESS: &str = "HTTP/1.1 200 X\r\ntransfer-encoding: chunked\r\n\r\n";
+    if let Some(status) = reply.status() {
+        // Before it is written, for the other side may act on it at once.
+        let _ = answered.set(status);
+    }
     match reply {
         Reply::Answer(status) => answer(stream, status, "").await,
         Reply::AnswerWith(status, name, value) => {
@@ -245,10 +277,18 @@ async fn perform(stream: &mut BufReader<TcpStream>, reply: Reply, shared: &Share
         Reply::Held(status) => {
             let mut released = shared.released.subscribe();
             released.wait_for(|is| *is).await.ok()?;
+            let _ = answered.set(status);
             answer(stream, status, "").await
         }
-        Reply::Reset => {
-            socket2::SockRef::from(stream.get_ref()).set_linger(Some(Duration::ZERO)).ok()?;
+        Reply::Reset => reset(stream),
+        Reply::ResetAt(bytes) => {
+            let whole = "HTTP/1.1 200 X\r\ncontent-length: 40\r\n\r\n".to_owned() + &"x".repeat(40);
+            stream.write_all(&whole.as_bytes()[..bytes.min(whole.len() - 1)]).await.ok()?;
+            stream.flush().await.ok()?;
+            reset(stream)
+        }
+        Reply::Raw(text) => {
+            stream.write_all(text.as_bytes()).await.ok()?;
             None
         }
         Reply::CutHead => {
@@ -281,6 +321,12 @@ async fn perform(stream: &mut BufReader<TcpStream>, reply: Reply, shared: &Share
             stream.read_u8().await.ok().and(None)
         }
     }
+}
+
+/// Closes the connection with a reset.
+fn reset(stream: &BufReader<TcpStream>) -> Option<()> {
+    socket2::SockRef::from(stream.get_ref()).set_linger(Some(Duration::ZERO)).ok()?;
+    None
 }
 
 async fn answer(stream: &mut BufReader<TcpStream>, status: u16, headers: &str) -> Option<()> {

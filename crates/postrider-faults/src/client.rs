@@ -7,44 +7,45 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 
-use super::{LOOK_EVERY, until};
+use crate::{LOOK_EVERY, until};
 
 /// The admin key that servers under proof are given.
-pub(crate) const ADMIN_KEY: &str = "proof-admin-key-0123456789abcdef";
+pub const ADMIN_KEY: &str = "proof-admin-key-0123456789abcdef";
 
 /// The API of one server; each call takes a connection of its own.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Api {
-    pub(crate) address: SocketAddr,
+pub struct Api {
+    pub address: SocketAddr,
 }
 
 /// A connection to the API that is kept.
-pub(crate) struct Line {
+#[derive(Debug)]
+pub struct Line {
     stream: BufReader<TcpStream>,
 }
 
 /// An answer of the API.
 #[derive(Clone, Debug)]
-pub(crate) struct Answer {
-    pub(crate) status: u16,
-    pub(crate) text: String,
+pub struct Answer {
+    pub status: u16,
+    pub text: String,
 }
 
 impl Answer {
-    pub(crate) fn json(&self) -> Value {
+    pub fn json(&self) -> Value {
         serde_json::from_str(&self.text).unwrap()
     }
 }
 
 impl Line {
-    pub(crate) async fn open(address: SocketAddr) -> io::Result<Self> {
+    pub async fn open(address: SocketAddr) -> io::Result<Self> {
         let stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;
         Ok(Self { stream: BufReader::new(stream) })
     }
 
     /// Tries again until the server listens.
-    pub(crate) async fn open_once_reachable(address: SocketAddr) -> Self {
+    pub async fn open_once_reachable(address: SocketAddr) -> Self {
         let mut looks = tokio::time::interval(LOOK_EVERY);
         loop {
             looks.tick().await;
@@ -55,12 +56,7 @@ impl Line {
     }
 
     /// Fails when the connection breaks before the whole answer is there.
-    pub(crate) async fn call(
-        &mut self,
-        method: &str,
-        path: &str,
-        body: &str,
-    ) -> io::Result<Answer> {
+    pub async fn call(&mut self, method: &str, path: &str, body: &str) -> io::Result<Answer> {
         let request = format!(
             "{method} {path} HTTP/1.1\r\nhost: proof\r\nauthorization: Bearer {ADMIN_KEY}\r\n\
              content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
@@ -91,32 +87,32 @@ impl Line {
 }
 
 impl Api {
-    pub(crate) async fn call(&self, method: &str, path: &str, body: &str) -> Answer {
+    pub async fn call(&self, method: &str, path: &str, body: &str) -> Answer {
         Line::open(self.address).await.unwrap().call(method, path, body).await.unwrap()
     }
 
-    pub(crate) async fn get(&self, path: &str) -> Value {
+    pub async fn get(&self, path: &str) -> Value {
         let answer = self.call("GET", path, "").await;
         assert_eq!(answer.status, 200, "GET {path}: {}", answer.text);
         answer.json()
     }
 
     /// Registers a webhook and returns its id.
-    pub(crate) async fn create_webhook(&self, webhook: &Value) -> String {
+    pub async fn create_webhook(&self, webhook: &Value) -> String {
         let answer = self.call("POST", "/v1/webhooks", &webhook.to_string()).await;
         assert_eq!(answer.status, 201, "{}", answer.text);
         answer.json()["id"].as_str().unwrap().to_owned()
     }
 
     /// Changes a webhook; when this returns, the change was acknowledged.
-    pub(crate) async fn patch_webhook(&self, id: &str, change: &Value) {
+    pub async fn patch_webhook(&self, id: &str, change: &Value) {
         let path = format!("/v1/webhooks/{id}");
         let answer = self.call("PATCH", &path, &change.to_string()).await;
         assert_eq!(answer.status, 200, "{}", answer.text);
     }
 
     /// Publishes an event of type `event_type` and returns its id.
-    pub(crate) async fn publish(&self, event_type: &str) -> String {
+    pub async fn publish(&self, event_type: &str) -> String {
         let event = json!({"type": event_type, "data": {"is": "a proof"}});
         let answer = self.call("POST", "/v1/events", &event.to_string()).await;
         assert_eq!(answer.status, 202, "{}", answer.text);
@@ -124,19 +120,19 @@ impl Api {
     }
 
     /// The id of the only delivery of an event.
-    pub(crate) async fn sole_delivery(&self, event: &str) -> String {
+    pub async fn sole_delivery(&self, event: &str) -> String {
         let page = self.get(&format!("/v1/events/{event}/deliveries")).await;
         let deliveries = page["data"].as_array().unwrap();
         assert_eq!(deliveries.len(), 1, "{page}");
         deliveries[0]["id"].as_str().unwrap().to_owned()
     }
 
-    pub(crate) async fn delivery(&self, id: &str) -> Value {
+    pub async fn delivery(&self, id: &str) -> Value {
         self.get(&format!("/v1/deliveries/{id}")).await
     }
 
     /// The delivery once so many attempts of it are recorded.
-    pub(crate) async fn delivery_after(&self, id: &str, attempts: u64) -> Value {
+    pub async fn delivery_after(&self, id: &str, attempts: u64) -> Value {
         let what = format!("{attempts} attempts of {id}");
         let look = async || {
             let delivery = self.delivery(id).await;
@@ -148,7 +144,7 @@ impl Api {
     }
 
     /// The delivery once it is in `state`.
-    pub(crate) async fn delivery_in(&self, id: &str, state: &str) -> Value {
+    pub async fn delivery_in(&self, id: &str, state: &str) -> Value {
         let look = async || {
             let delivery = self.delivery(id).await;
             (delivery["state"] == state).then_some(delivery)
@@ -157,12 +153,12 @@ impl Api {
     }
 
     /// Asks for a manual retry.
-    pub(crate) async fn retry(&self, delivery: &str) -> Answer {
+    pub async fn retry(&self, delivery: &str) -> Answer {
         self.call("POST", &format!("/v1/deliveries/{delivery}/retry"), "").await
     }
 
     /// Everything on all pages of a list.
-    pub(crate) async fn all(&self, path: &str) -> Vec<Value> {
+    pub async fn all(&self, path: &str) -> Vec<Value> {
         let mut found = Vec::new();
         let mut cursor = String::new();
         loop {
@@ -177,18 +173,18 @@ impl Api {
 }
 
 /// The attempts in a delivery's history, oldest first.
-pub(crate) fn attempts(delivery: &Value) -> Vec<Value> {
+pub fn attempts(delivery: &Value) -> Vec<Value> {
     let history = delivery["history"].as_array().unwrap().iter();
     history.filter(|entry| entry["kind"] == "attempt").cloned().collect()
 }
 
 /// A time as the API writes it, in milliseconds since 1970; `None` for null.
-pub(crate) fn time_ms(value: &Value) -> Option<i64> {
+pub fn time_ms(value: &Value) -> Option<i64> {
     Some(postrider_signature::timestamp::parse(value.as_str()?).unwrap())
 }
 
 /// When an attempt ended, to the millisecond.
-pub(crate) fn ended_ms(attempt: &Value) -> i64 {
+pub fn ended_ms(attempt: &Value) -> i64 {
     #[expect(clippy::cast_possible_truncation, reason = "some seconds in milliseconds")]
     let took_ms = attempt["timing_ms"]["total"].as_f64().unwrap() as i64;
     time_ms(&attempt["started_at"]).unwrap() + took_ms
