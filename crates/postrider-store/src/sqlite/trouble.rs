@@ -48,15 +48,13 @@ impl Wanted {
             filter.states.iter().flat_map(classes).collect()
         } else {
             // the last attempt's entry says how it was answered, whatever came later
-            let class = filter.status.filter(|class| *class != StatusClass::Hundreds(2));
-            let classes = match (class.map(class_of), filter.error) {
-                (Some(class), _) => class..class + 1,
-                // an answer may have come of whichever class, and not counted
-                (None, Some(_)) => 1..CLASSES,
-                (None, None) => return None,
+            let classes = match filter.status.filter(|class| *class != StatusClass::Hundreds(2)) {
+                Some(class) => class_of(class)..class_of(class) + 1,
+                // what broke off may have had a status of any class by then
+                None => filter.error.map(|_| 1..CLASSES)?,
             };
-            let states = |class: What| DeliveryState::ALL.map(|state| what(state, class));
-            classes.flat_map(states).collect()
+            let states = DeliveryState::ALL.into_iter();
+            states.flat_map(|state| classes.clone().map(move |class| what(state, class))).collect()
         };
         Some(Self(whats.into_iter().fold(0, |mask, what| mask | 1 << what)))
     }
@@ -66,15 +64,17 @@ impl Wanted {
 pub(super) fn of(entry: &HistoryEntry) -> Option<What> {
     let state = entry.standing.state();
     let class = match &entry.what {
-        Happening::Attempt(attempt) => match attempt.result.status() {
-            Some(status) => {
-                class_of(StatusClass::Hundreds(u8::try_from(status / 100).unwrap_or(0)))
+        Happening::Attempt(attempt) => {
+            if state == DeliveryState::Succeeded && attempt.result.is_success() {
+                return None;
             }
-            None => NO_ANSWER,
-        },
+            let first = |status: u16| u8::try_from(status / 100).unwrap_or(0);
+            let status = attempt.result.status().map(first);
+            status.map_or(NO_ANSWER, |first| class_of(StatusClass::Hundreds(first)))
+        }
         Happening::Cancelled { .. } | Happening::RetryRequested { .. } => 0,
     };
-    (state != DeliveryState::Succeeded || class != 2).then(|| what(state, class))
+    Some(what(state, class))
 }
 
 fn what(state: DeliveryState, class: What) -> What {

@@ -1,5 +1,5 @@
 use postrider_core::delivery::{
-    AttemptResult, CancelReason, DeliveryState, ErrorClass, Happening, Standing, Verdict,
+    Answer, AttemptResult, CancelReason, DeliveryState, ErrorClass, Happening, Standing, Verdict,
 };
 use postrider_core::event::{Event, test_id};
 use postrider_core::event_type::Patterns;
@@ -217,14 +217,22 @@ pub(crate) async fn what_went_wrong_is_found_among_what_went_well(mut world: Wor
             let name = delivery(&event, webhooks[0]);
             let verdict = match at % 4 {
                 0 => Verdict::Permanent,
-                1 => world.fails_until(60_000),
+                1 | 2 => world.fails_until(60_000),
                 _ => Verdict::Success,
             };
             let mut record = world.attempt(name, first_waiting(&event), verdict);
-            if let (1, Happening::Attempt(attempt)) = (at % 4, &mut record.entry.what)
-                && let AttemptResult::Answered(answer) = &mut attempt.result
+            if let Happening::Attempt(attempt) = &mut record.entry.what
+                && let AttemptResult::Answered(answer) = attempt.result.clone()
             {
-                answer.status = 503;
+                attempt.result = match at % 4 {
+                    1 => AttemptResult::Answered(Answer { status: 503, ..answer }),
+                    2 => AttemptResult::Broke {
+                        class: ErrorClass::Truncated,
+                        detail: String::new(),
+                        answer: Some(answer),
+                    },
+                    _ => AttemptResult::Answered(answer),
+                };
             }
             world.commit(vec![], vec![record]).await;
         }
@@ -240,25 +248,30 @@ pub(crate) async fn what_went_wrong_is_found_among_what_went_well(mut world: Wor
     };
     let was_refused =
         |found: &FoundDelivery| found.last_attempt.is_some_and(|last| last.status == Some(503));
+    let was_truncated = |found: &FoundDelivery| {
+        found.last_attempt.is_some_and(|last| last.broke == Some(ErrorClass::Truncated))
+    };
     for webhook in [None, Some(webhooks[0]), Some(webhooks[1])] {
         let all = DeliveryFilter { webhook, ..DeliveryFilter::all() };
         let mut ended = all.clone();
         ended.states = vec![DeliveryState::Failed, DeliveryState::Cancelled];
         let status = Some(StatusClass::Hundreds(5));
         let refused = DeliveryFilter { status, ..all.clone() };
+        let error = Some(ErrorClass::Truncated);
+        let truncated = DeliveryFilter { error, ..all.clone() };
         let every = find(all, 1_000).await;
-        let mut counts = [0; 2];
         for limit in [1, 2, 1_000] {
-            let expected: Vec<_> =
-                every.iter().filter(|found| has_failed(found)).cloned().collect();
-            assert_eq!(find(ended.clone(), limit).await, expected);
-            counts[0] = expected.len();
-            let expected: Vec<_> =
-                every.iter().filter(|found| was_refused(found)).cloned().collect();
-            assert_eq!(find(refused.clone(), limit).await, expected);
-            counts[1] = expected.len();
+            for (filter, is_meant) in [
+                (&ended, &has_failed as &dyn Fn(&FoundDelivery) -> bool),
+                (&refused, &was_refused),
+                (&truncated, &was_truncated),
+            ] {
+                let expected: Vec<_> = every.iter().filter(|found| is_meant(found)).collect();
+                let found = find(filter.clone(), limit).await;
+                assert_eq!(found.iter().collect::<Vec<_>>(), expected, "{filter:?}");
+                assert_eq!(found.is_empty(), webhook == Some(webhooks[1]), "{filter:?}");
+            }
         }
-        assert_eq!(counts.map(|count| count > 0), [webhook != Some(webhooks[1]); 2]);
     }
 }
 
