@@ -10,6 +10,7 @@ pub mod limits;
 #[cfg(feature = "failpoints")]
 pub mod names;
 pub mod receivers;
+#[cfg(feature = "failpoints")]
 mod restless;
 #[cfg(feature = "failpoints")]
 pub mod retention;

@@ -7,6 +7,11 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use postrider_core::id::UnixMs;
 use tokio::sync::Notify;
 
+/// Longest sleep without a look at the time. Timers count by a clock that is never set, so whoever
+/// slept on would miss what the machine's clock has made due by being put forward. A look costs
+/// microseconds.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+
 /// The time as the server sees it. Clones share their offset.
 #[derive(Clone, Debug, Default)]
 pub struct Clock {
@@ -45,13 +50,13 @@ impl Clock {
         self.inner.offset_ms.store(offset_ms, Ordering::Relaxed);
     }
 
-    /// Returns at `time`, or when the clock was moved: look at the time again.
+    /// Returns at `time`, when the clock was moved, or after [`LOOK_AGAIN`]: look at the time again.
     pub async fn sleep_until(&self, time: UnixMs) {
         let moved = self.inner.moved.notified();
         let wait_ms = u64::try_from(time.saturating_sub(self.now())).unwrap_or(0);
         tokio::select! {
             () = moved => {}
-            () = tokio::time::sleep(Duration::from_millis(wait_ms)) => {}
+            () = tokio::time::sleep(Duration::from_millis(wait_ms).min(LOOK_AGAIN)) => {}
         }
     }
 }

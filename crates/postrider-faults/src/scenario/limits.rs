@@ -61,8 +61,8 @@ pub async fn memory(program: &Path, seed: u64) -> (Figures, bool) {
     let publishers = rig.publishers(2, PAUSE);
     let big = json!({"type": "big.happened", "data": "x".repeat(BIG_BYTES)}).to_string();
     for _ in 0..BIG_EVENTS {
-        let Ok(mut line) = crate::client::Line::open(api.address).await else { break };
-        if line.call("POST", "/v1/events", &big).await.is_err() {
+        let Ok(mut open) = crate::client::Line::open(api.address).await else { break };
+        if open.call("POST", "/v1/events", &big).await.is_err() {
             break;
         }
     }
