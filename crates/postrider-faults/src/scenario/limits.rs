@@ -14,7 +14,7 @@ const PAUSE: Duration = Duration::from_millis(5);
 /// A server at rest has about half of them open.
 const DESCRIPTORS: &str = "ulimit -n 40";
 /// Address space, which is several times of what is in use.
-const MEMORY: &str = "ulimit -v 400000";
+const MEMORY: &str = "ulimit -v 700000";
 /// Publishers, who need a connection each.
 const MANY: u64 = 30;
 /// Where attempts hang as long as the shortage lasts.
@@ -49,10 +49,13 @@ pub async fn descriptors(program: &Path, seed: u64) -> Figures {
 /// goes on with more memory; either way nothing is lost. Whether it lived is said.
 pub async fn memory(program: &Path, seed: u64) -> (Figures, bool) {
     let mut rig = Rig::new(program, seed).await;
+    let api = rig.api();
+    let mut life = rig.start(&rig.launch);
+    life.process.reachable().await;
+    api.create_webhook(&json!({"url": rig.url("/big"), "events": ["big.*"]})).await;
+    rig.kill(life).await;
     let mut life = rig.start(&rig.launch.clone().limit(MEMORY));
     life.process.reachable().await;
-    let api = rig.api();
-    api.create_webhook(&json!({"url": rig.url("/big"), "events": ["big.*"]})).await;
     rig.receiver.behave(
         |request| {
             if request.path == "/big" { Reply::Held(200) } else { Reply::Answer(200) }
