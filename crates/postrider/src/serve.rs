@@ -129,7 +129,7 @@ pub async fn run(
     let state = server_state(&config, engine.clone());
     let inbox = if config.is_dev { dev::router(engine.clone(), bound) } else { Router::new() };
     let pages = dashboard::router(state.clone(), config.look.clone())?;
-    let router = api::router(state.clone(), pages.merge(inbox));
+    let table = api::router(state.clone(), pages.merge(inbox));
     started(Started { engine: engine.clone(), public_url, made_admin_key });
 
     // Phase one: requests in hand end, new ones find a closed door. Phase two: attempts in hand
@@ -142,7 +142,7 @@ pub async fn run(
         engine.stop_starting();
         tracing::info!("stopping: no new requests; finishing what is under way");
     };
-    let routes = api::Routes::new(state.clone(), router);
+    let routes = api::Routes::new(state.clone(), table);
     let serving = http::serve::run(listener, routes, limits, stopping);
     let cut = async {
         shutdown.cancelled().await;

@@ -83,8 +83,8 @@ impl Server {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let state = ServerState::new(engine.clone(), BODY_BYTES_MAX_DEFAULT);
-        let router = postrider::api::router(state.clone(), Router::new());
-        let routes = postrider::api::Routes::new(state.clone(), router);
+        let table = postrider::api::router(state.clone(), Router::new());
+        let routes = postrider::api::Routes::new(state.clone(), table);
         let (stop, stopped) = oneshot::channel();
         let task = tokio::spawn(postrider::http::serve::run(
             listener,
