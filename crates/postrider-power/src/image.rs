@@ -9,11 +9,11 @@ use postrider_core::event::Event;
 use postrider_core::health::Health;
 use postrider_core::id::{TenantKey, UnixMs, WebhookKey};
 use postrider_core::matching::Matching;
-use postrider_core::statistics::Tally;
+use postrider_core::statistics::Grain;
 use postrider_core::webhook::Webhook;
 use postrider_store::{
-    ApiKey, Counts, DeliveryStanding, DuePage, DueQuery, LaneStart, Replay, Store, StoreError,
-    Tenant,
+    ApiKey, Counts, DeliveryStanding, DuePage, DueQuery, LaneStart, Replay, Slot, Span, Store,
+    StoreError, Tenant,
 };
 
 /// More than there ever is of anything here.
@@ -38,7 +38,8 @@ pub(crate) struct Image {
 struct OfTenant {
     events: Vec<OfEvent>,
     replays: Vec<Replay>,
-    slots: Vec<(UnixMs, Tally)>,
+    /// Fine ones, and hours.
+    slots: [Vec<Slot<TenantKey>>; 2],
 }
 
 /// An event with all of its fan-out.
@@ -55,7 +56,7 @@ struct OfEvent {
 struct OfWebhook {
     history: Vec<HistoryEntry>,
     due: DuePage,
-    slots: Vec<(UnixMs, Tally)>,
+    slots: [Vec<Slot<WebhookKey>>; 2],
 }
 
 impl Image {
@@ -127,7 +128,10 @@ impl OfTenant {
         Ok(Self {
             events,
             replays: store.replays(tenant, None, None, ALL).await?,
-            slots: store.tenant_slots(tenant, 0, UnixMs::MAX).await?,
+            slots: [
+                store.tenant_slots(tenant, always(Grain::Fine)).await?,
+                store.tenant_slots(tenant, always(Grain::Hour)).await?,
+            ],
         })
     }
 }
@@ -144,7 +148,14 @@ impl OfWebhook {
         Ok(Self {
             history: store.history_of_webhook(webhook, None, ALL).await?,
             due: store.due(all).await?,
-            slots: store.webhook_slots(webhook, 0, UnixMs::MAX).await?,
+            slots: [
+                store.webhook_slots(vec![webhook], always(Grain::Fine)).await?,
+                store.webhook_slots(vec![webhook], always(Grain::Hour)).await?,
+            ],
         })
     }
+}
+
+fn always(grain: Grain) -> Span {
+    Span { grain, from: 0, until: UnixMs::MAX }
 }

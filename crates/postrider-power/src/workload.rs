@@ -15,7 +15,7 @@ use postrider_core::event_type::Patterns;
 use postrider_core::health::Health;
 use postrider_core::id::{DeliveryKey, EventKey, Key, KeyMaker, TenantKey, UnixMs, WebhookKey};
 use postrider_core::matching::{Matching, Unmatched};
-use postrider_core::statistics::{TENANT_SLOT_MS, Tally, WEBHOOK_SLOT_MS, slot_at};
+use postrider_core::statistics::{HOUR_SLOT_MS, TENANT_SLOT_MS, Tally, WEBHOOK_SLOT_MS, slot_at};
 use postrider_core::webhook::{Webhook, WebhookKind, WebhookState};
 use postrider_signature::{BodyForm, NumberPolicy};
 use postrider_store::{
@@ -359,6 +359,7 @@ impl Workload {
             successes: vec![(webhook.key, self.now)],
             keep_webhooks_from: self.now - 3 * WEBHOOK_SLOT_MS,
             keep_tenants_from: self.now - 3 * TENANT_SLOT_MS,
+            keep_hours_from: self.now - 3 * HOUR_SLOT_MS,
         })
     }
 

@@ -329,7 +329,8 @@ impl Server {
         let head = String::from_utf8_lossy(&answer);
         let cookie = head.lines().find_map(|line| line.strip_prefix("set-cookie: "));
         let cookie = cookie.and_then(|cookie| cookie.split(';').next());
-        self.cookie = cookie.with_context(|| format!("signing in answered {status}"))?.to_owned();
+        let cookie = cookie.with_context(|| format!("signing in answered {status}"))?;
+        cookie.clone_into(&mut self.cookie);
         Ok(())
     }
 

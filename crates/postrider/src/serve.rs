@@ -142,8 +142,8 @@ pub async fn run(
         engine.stop_starting();
         tracing::info!("stopping: no new requests; finishing what is under way");
     };
-    let routes = api::Routes::new(state.clone(), table);
-    let serving = http::serve::run(listener, routes, limits, stopping);
+    let all = api::Routes::new(state.clone(), table);
+    let serving = http::serve::run(listener, all, limits, stopping);
     let cut = async {
         shutdown.cancelled().await;
         tokio::time::sleep(config.drain / 2).await;

@@ -8,9 +8,10 @@ mod proof;
 
 use std::time::{Duration, Instant};
 
-use proof::client::Api;
-use proof::process::{self, own_address};
-use proof::receiver::Receiver;
+use postrider_faults::client::Api;
+use postrider_faults::process::own_address;
+use postrider_faults::receiver::Receiver;
+use proof::process;
 use serde_json::{Value, json};
 
 /// Goes over the whole list and says no, within what a filter may cost.

@@ -8,10 +8,10 @@ mod proof;
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use proof::client::{attempts, ended_ms, time_ms};
-use proof::receiver::{Receiver, Reply, SEND_BUFFER_BYTES};
+use postrider_faults::client::{attempts, ended_ms, time_ms};
+use postrider_faults::receiver::{Receiver, Reply, SEND_BUFFER_BYTES};
+use postrider_faults::until;
 use proof::server::Server;
-use proof::until;
 use serde_json::{Value, json};
 
 const DAY_MS: i64 = 86_400_000;
@@ -306,7 +306,7 @@ async fn a_changed_url_and_secret_are_used_from_the_next_attempt_on() {
     let elsewhere = Receiver::answering(500).await;
 
     let profile = SigningProfile::autonoma();
-    let is_signed = |request: &proof::receiver::Request, secret: &str| {
+    let is_signed = |request: &postrider_faults::receiver::Request, secret: &str| {
         let secret = Secret::parse(secret, &profile.secret_format).unwrap();
         let header = |name: &str| request.header(name);
         let now = scene.server.now();
@@ -337,7 +337,7 @@ async fn a_changed_url_and_secret_are_used_from_the_next_attempt_on() {
     let back = scene.receiver.request(2).await;
     // The list carries both during the overlap, the one-valued header only the new one.
     assert!(is_signed(&back, "the-third-secret") && is_signed(&back, "the-second-secret"));
-    let hex = |request: &proof::receiver::Request| {
+    let hex = |request: &postrider_faults::receiver::Request| {
         request.header("x-autonoma-signature").map(str::to_owned)
     };
     assert_ne!(hex(&back), hex(&resigned));

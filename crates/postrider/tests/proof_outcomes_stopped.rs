@@ -10,9 +10,9 @@ use std::collections::HashSet;
 use std::time::Instant;
 
 use postrider_core::delivery::{Attempt, AttemptResult, ErrorClass};
-use proof::client::Line;
+use postrider_faults::client::Line;
+use postrider_faults::receiver::Receiver;
 use proof::load::{Load, attempts};
-use proof::receiver::Receiver;
 use proof::server::Server;
 use serde_json::{Value, json};
 

@@ -21,17 +21,18 @@ use postrider_core::event::{Bodies, Event};
 use postrider_core::id::{DeliveryKey, EventKey, KeyMaker, TenantKey, UnixMs, WebhookKey};
 use postrider_core::limits::LANE_READY_MAX;
 use postrider_core::matching::{Matching, Unmatched};
+use postrider_faults::client::Api;
+use postrider_faults::process::own_address;
+use postrider_faults::receiver::{Receiver, Reply, Request};
+use postrider_faults::until;
 use postrider_signature::NumberPolicy;
 use postrider_store::{
     Accept, Batch, DeliveryFilter, DeliverySearch, DeliveryStore as _, EventStore as _,
     FoundDelivery, MaintenanceStore as _, Order, Record, ReplayStore as _, SqliteOptions,
     SqliteStore, WebhookStore as _,
 };
-use proof::client::Api;
-use proof::process::{self, own_address};
-use proof::receiver::{Receiver, Reply, Request};
+use proof::process;
 use proof::server::Server;
-use proof::until;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 

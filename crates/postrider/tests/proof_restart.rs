@@ -8,11 +8,12 @@ mod proof;
 
 use std::time::{Duration, Instant};
 
-use proof::client::Api;
-use proof::process::{self, own_address};
-use proof::receiver::{Receiver, Reply};
+use postrider_faults::client::Api;
+use postrider_faults::process::own_address;
+use postrider_faults::receiver::{Receiver, Reply};
+use postrider_faults::until;
+use proof::process;
 use proof::server::Server;
-use proof::until;
 use serde_json::{Value, json};
 
 /// What an idle process needs to end, on a busy machine.

@@ -19,14 +19,15 @@ use postrider_core::event::{Bodies, Event};
 use postrider_core::id::{DeliveryKey, EventKey, KeyMaker, TenantKey, UnixMs, WebhookKey};
 use postrider_core::limits::LANE_CONCURRENCY_DEFAULT;
 use postrider_core::matching::{Matching, Unmatched};
+use postrider_faults::process::own_address;
+use postrider_faults::receiver::{Receiver, Reply};
 use postrider_signature::NumberPolicy;
 use postrider_signature::timestamp;
 use postrider_store::{
     Accept, Batch, EventStore as _, MaintenanceStore as _, Record, SqliteOptions, SqliteStore,
     WebhookStore as _,
 };
-use proof::process::{self, own_address};
-use proof::receiver::{Receiver, Reply};
+use proof::process;
 use serde_json::json;
 
 const WEBHOOKS: usize = 10;

@@ -5,8 +5,9 @@
 #[allow(dead_code, reason = "each proof needs a part of what they share")]
 mod proof;
 
-use proof::process::{self, own_address};
-use proof::receiver::Receiver;
+use postrider_faults::process::own_address;
+use postrider_faults::receiver::Receiver;
+use proof::process;
 use serde_json::{Value, json};
 
 const LIVES: u64 = 4;
@@ -38,8 +39,8 @@ async fn a_run_of_failures_goes_on_over_kills_until_the_webhook_is_disabled() {
         assert_eq!(before["failing_since"], since);
         if life == LIVES {
             // a second has passed since the first failure once its time is another
-            proof::until("the run is a second old", async || {
-                let age_ms = now_ms() - proof::client::time_ms(&since)?;
+            postrider_faults::until("the run is a second old", async || {
+                let age_ms = now_ms() - postrider_faults::client::time_ms(&since)?;
                 (age_ms > 1_000).then_some(())
             })
             .await;
@@ -52,7 +53,7 @@ async fn a_run_of_failures_goes_on_over_kills_until_the_webhook_is_disabled() {
         assert_eq!(after["failures_in_a_row"], life);
         since = after["failing_since"].clone();
         if life == LIVES {
-            let disabled = proof::until("the webhook is disabled", async || {
+            let disabled = postrider_faults::until("the webhook is disabled", async || {
                 let webhook = api.get(&path).await;
                 (webhook["state"] == "disabled").then_some(webhook)
             });

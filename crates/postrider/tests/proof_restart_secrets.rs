@@ -8,10 +8,11 @@ mod proof;
 
 use std::path::Path;
 
-use proof::client::{ADMIN_KEY, Api};
-use proof::process::{self, own_address};
-use proof::receiver::{Receiver, Reply};
-use proof::until;
+use postrider_faults::client::{ADMIN_KEY, Api};
+use postrider_faults::process::own_address;
+use postrider_faults::receiver::{Receiver, Reply};
+use postrider_faults::until;
+use proof::process;
 use serde_json::{Value, json};
 
 const TEXT_SECRET: &str = "a-secret-that-nobody-may-read-3f9c";
@@ -83,7 +84,7 @@ async fn secrets_stand_nowhere_in_clear() {
         api.publish("proof.published").await;
     }
     let requests = receiver.until(|requests| requests.len() == 9).await;
-    let is_sent = |request: &&std::sync::Arc<proof::receiver::Request>| {
+    let is_sent = |request: &&std::sync::Arc<postrider_faults::receiver::Request>| {
         request.header("authorization") == Some(HEADER_VALUE)
     };
     assert!(requests.iter().all(|request| is_sent(&request)), "the header goes to the receiver");

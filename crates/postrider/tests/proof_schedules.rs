@@ -8,8 +8,8 @@ mod proof;
 
 use std::time::Duration;
 
-use proof::client::{attempts, ended_ms, time_ms};
-use proof::receiver::{Receiver, Reply};
+use postrider_faults::client::{attempts, ended_ms, time_ms};
+use postrider_faults::receiver::{Receiver, Reply};
 use proof::server::Server;
 use serde_json::{Value, json};
 

@@ -11,10 +11,10 @@ mod proof;
 use std::collections::HashMap;
 
 use postrider_core::delivery::Attempt;
+use postrider_faults::client::Line;
+use postrider_faults::receiver::Receiver;
 use postrider_signature::{Secret, SigningProfile, Tolerance, verify};
-use proof::client::Line;
 use proof::load::{Load, attempts};
-use proof::receiver::Receiver;
 use proof::server::Server;
 use serde_json::json;
 

@@ -7,8 +7,8 @@ use postrider_core::delivery::{Attempt, Happening, HistoryEntry};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
-use super::client::Line;
 use super::server::Server;
+use postrider_faults::client::Line;
 
 const PUBLISHERS: usize = 3;
 /// Events in one request.

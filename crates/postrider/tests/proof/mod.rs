@@ -4,5 +4,3 @@
 pub(crate) mod load;
 pub(crate) mod process;
 pub(crate) mod server;
-
-pub(crate) use postrider_faults::{PATIENCE, client, receiver, until};

@@ -3,8 +3,7 @@
 use std::net::SocketAddr;
 use std::path::Path;
 
-use postrider_faults::process::Launch;
-pub(crate) use postrider_faults::process::{Process, own_address};
+use postrider_faults::process::{Launch, Process};
 
 /// Starts the binary; it may not listen yet.
 pub(crate) fn start(data_dir: &Path, address: SocketAddr, flags: &[&str]) -> Process {

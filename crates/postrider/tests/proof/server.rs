@@ -18,8 +18,8 @@ use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
-use super::client::{ADMIN_KEY, Api};
-use super::until;
+use postrider_faults::client::{ADMIN_KEY, Api};
+use postrider_faults::until;
 
 /// Name of every thread of servers under proof, but for the writer.
 const THREAD: &str = "proved-server";
