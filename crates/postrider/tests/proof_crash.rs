@@ -2,8 +2,6 @@
 //! sends again only what was in flight. `postrider-faults` has the scenario; here it is tried on the
 //! binary as it is shipped, which has no failpoints.
 
-#![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
-
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
