@@ -10,6 +10,8 @@ import { chromium } from "playwright-core";
 
 const SIZES = { wide: { width: 1440, height: 900 }, narrow: { width: 360, height: 780 } };
 const TENANT = "acme";
+/** Of this process's variables none is a setting; the history is longer than what is kept by default. */
+const SETTINGS = { PATH: process.env.PATH, POSTRIDER_RETENTION_DAYS: "120" };
 
 const folder = process.argv[2];
 const data = await mkdtemp(join(tmpdir(), "postrider-screenshots-"));
@@ -50,7 +52,10 @@ async function picture(page, address, name) {
 }
 
 async function seed(target) {
-  const child = spawn(process.env.POSTRIDER_SEED_BIN, ["--data-dir", target], { stdio: ["ignore", "ignore", "inherit"] });
+  const child = spawn(process.env.POSTRIDER_SEED_BIN, ["--data-dir", target, "--attempts", "60000"], {
+    stdio: ["ignore", "ignore", "inherit"],
+    env: SETTINGS,
+  });
   const [code] = await once(child, "exit");
   if (code !== 0) throw new Error("the data could not be made");
 }
@@ -58,7 +63,7 @@ async function seed(target) {
 async function start(target) {
   const child = spawn(process.env.POSTRIDER_BIN, ["serve", "--dev", "--listen", "127.0.0.1:0", "--data-dir", target], {
     stdio: ["ignore", "pipe", "ignore"],
-    env: { PATH: process.env.PATH },
+    env: SETTINGS,
   });
   const told = {};
   for await (const line of createInterface({ input: child.stdout })) {

@@ -208,7 +208,6 @@ fn table(rows: &[Markup]) -> Markup {
                         th scope="col" { "Event types" }
                         th scope="col" { "Success, 24 h" }
                         th.number scope="col" { "p95" }
-                        th.number scope="col" { "Failed in a row" }
                         th scope="col" { "Last success" }
                         th.number scope="col" { "Pending" }
                     }
@@ -232,11 +231,13 @@ fn row(visit: &Visit, live: &LiveWebhook, summary: &WebhookSummary) -> Markup {
                 }
                 @if let Some(description) = &webhook.description { span.under { (description) } }
             }
-            td { (webhook_badge(webhook, health)) }
+            td {
+                (webhook_badge(webhook, health))
+                @if failures > 0 { span.under.nowrap { (count(failures.into())) " failed in a row" } }
+            }
             td.tags { (patterns(webhook)) }
             td.rate { (success(&summary.day)) }
             td.number { (percentile(total, 95)) }
-            td.number { span.bad[failures > 0] { (count(failures.into())) } }
             td { (ago_or(health.last_success_at, now, "never")) }
             td.number { (pending(summary, now)) }
         }
