@@ -126,6 +126,16 @@ impl Launch {
         Process { api: Api { address: self.address }, child, is_group, log, readers }
     }
 
+    /// Has the binary prove that the store of the data folder is whole and in order: what it says
+    /// where it is not. No server may need the folder's room meanwhile.
+    pub fn verify(&self) -> Result<(), String> {
+        let mut command = Command::new(&self.program);
+        command.arg("verify").arg("--data-dir").arg(&self.data_dir).env_clear();
+        let output = command.stdin(Stdio::null()).output().map_err(|error| error.to_string())?;
+        let said = [&output.stdout[..], &output.stderr].map(String::from_utf8_lossy).concat();
+        if output.status.success() { Ok(()) } else { Err(said) }
+    }
+
     /// Starts the binary and waits until it listens.
     pub async fn start_reachable(&self) -> Process {
         let mut process = self.start();

@@ -22,17 +22,17 @@ pub(super) struct VerifyArgs {
         env = "POSTRIDER_DATA_DIR",
         hide_env_values = true
     )]
-    data: PathBuf,
+    data_dir: PathBuf,
     /// One JSON object instead of text
     #[arg(long)]
     json: bool,
 }
 
 pub(super) fn run(args: &VerifyArgs) -> Result<(), Failure> {
-    let database = args.data.join(DATABASE_FILE);
+    let database = args.data_dir.join(DATABASE_FILE);
     if !database.is_file() {
-        let text = format!("there is no store in {}", printable(&args.data.to_string_lossy()));
-        return Err(Failure::usage(text).hint("name the server's data directory with --data"));
+        let text = format!("there is no store in {}", printable(&args.data_dir.to_string_lossy()));
+        return Err(Failure::usage(text).hint("name the server's data directory with --data-dir"));
     }
     let looked = if args.json { as_json(args, &database) } else { as_text(&database) };
     let checked = looked?;
@@ -73,7 +73,7 @@ fn as_json(args: &VerifyArgs, database: &Path) -> Result<Checked, Failure> {
         .into_iter()
         .collect();
     let looked = json!({
-        "data": args.data.to_string_lossy(),
+        "data": args.data_dir.to_string_lossy(),
         "checked": checked_json,
         "violations": violations,
     });

@@ -12,7 +12,7 @@ const PAGE_BYTES: usize = 8_192;
 
 fn verify<'a>(data: &'a Path, more: &[&'a str]) -> Vec<&'a str> {
     let data = data.to_str().expect("a UTF-8 path");
-    [&["verify", "--data", data], more].concat()
+    [&["verify", "--data-dir", data], more].concat()
 }
 
 #[test]
