@@ -66,6 +66,9 @@ struct FilterArgs {
     /// Only those whose last attempt was answered so
     #[arg(long, value_name = "CLASS", value_parser = ["1xx", "2xx", "3xx", "4xx", "5xx", "none"])]
     status_class: Option<String>,
+    /// Only those whose last attempt got no answer that counts, for this reason, such as timeout
+    #[arg(long, value_name = "CLASS")]
+    error_class: Option<String>,
     /// Of events accepted at this time or later: RFC 3339, or how long ago, such as 2h
     #[arg(long, value_name = "TIME", value_parser = past)]
     after: Option<String>,
@@ -102,12 +105,12 @@ pub(super) struct AttemptsArgs {
 
 #[derive(Args)]
 #[command(group = ArgGroup::new("which").required(true).multiple(true).args([
-    "id", "all", "webhook", "event_type", "status_class", "after", "before", "states",
+    "id", "all", "webhook", "event_type", "status_class", "error_class", "after", "before", "states",
 ]))]
 pub(super) struct RetryArgs {
     /// The delivery's id, `dlv_…`
     #[arg(value_parser = plain_id, conflicts_with_all = [
-        "all", "webhook", "event_type", "status_class", "after", "before", "states", "dry_run",
+        "all", "webhook", "event_type", "status_class", "error_class", "after", "before", "states", "dry_run",
         "wait", "yes",
     ])]
     id: Option<String>,
@@ -225,11 +228,12 @@ async fn retry_many(args: RetryArgs) -> Result<(), Failure> {
 
 impl FilterArgs {
     /// By their names in the API.
-    fn parameters(&self) -> [(&'static str, Option<&str>); 5] {
+    fn parameters(&self) -> [(&'static str, Option<&str>); 6] {
         [
             ("webhook_id", self.webhook.as_deref()),
             ("event_type", self.event_type.as_deref()),
             ("status_class", self.status_class.as_deref()),
+            ("error_class", self.error_class.as_deref()),
             ("after", self.after.as_deref()),
             ("before", self.before.as_deref()),
         ]

@@ -54,3 +54,22 @@ fn a_retry_says_which() {
         program.refused(2, &[&["delivery", "retry"], args].concat());
     }
 }
+
+#[test]
+fn deliveries_are_found_by_the_class_of_their_last_error() {
+    let (server, receiver) = (TestServer::start(), Receiver::start());
+    let program = Program::of(&server);
+    let gone = failed(&server, &receiver);
+    let nobody = serde_json::json!({
+        "url": "http://127.0.0.1:9/", "events": ["code.merged"], "retry_schedule": [0]
+    });
+    server.create_webhook(&nobody);
+    let event = server.publish("code.merged", "{}");
+    server.wait_for(&format!("/v1/events/{event}/deliveries"), |page| {
+        page["data"].as_array().is_some_and(|all| all.iter().all(|one| one["state"] != "pending"))
+    });
+    let found = program.lines(&["delivery", "list", "--error-class", "connect_refused"]);
+    assert_eq!(found.len(), 1);
+    assert_ne!(found[0]["id"], gone);
+    program.refused(5, &["delivery", "list", "--error-class", "no-such-class"]);
+}
