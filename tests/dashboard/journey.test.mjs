@@ -170,6 +170,28 @@ test("one box finds everything, and keys move through it", async (t) => {
   await page.waitForURL(/\/webhooks\/wh_/);
 });
 
+test("the chosen row of a list is retried by key, and none is when none is chosen", async (t) => {
+  const server = await startServer(t);
+  const receiver = await startReceiver(t, () => ({ status: 500 }));
+  await server.api("POST", "/v1/webhooks", { url: receiver.url, events: ["*"], retry_schedule: [0] });
+  const events = [];
+  for (let n = 0; n < 2; n += 1) events.push((await server.publish("code.generated", n)).id);
+  for (const event of events) await server.delivery(event, (one) => one.state === "failed");
+  receiver.answer = () => ({ status: 200 });
+  const { page } = await visitor(t);
+  await signIn(page, server);
+  await page.goto(at(server, "/deliveries"));
+  const list = page.url();
+  await page.locator("body").press("r");
+  await page.keyboard.press("j");
+  assert.equal(page.url(), list);
+  await page.keyboard.press("r");
+  await page.waitForURL(/\/deliveries\/dlv_/);
+  // the newest event's delivery is the first row
+  await server.delivery(events[1], (one) => one.state === "succeeded");
+  await server.delivery(events[0], (one) => one.state === "failed");
+});
+
 test("a list that is read waits until it is left", async (t) => {
   const server = await startServer(t);
   const receiver = await startReceiver(t);

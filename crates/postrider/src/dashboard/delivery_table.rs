@@ -61,6 +61,10 @@ impl DeliveryTable<'_> {
                         @if self.with_event { (found.event_type.as_str()) } @else { (key) }
                     }
                     @if self.with_event { span.under { code.id { (found.event_id) } } }
+                    @if self.visit.rights.may_manage {
+                        // what the key r sends
+                        form method="post" action={ (href) "/retry" } data-retry hidden {}
+                    }
                 }
                 td.url { (self.webhook(found)) }
                 td { (dots(attempts, last)) }

@@ -102,7 +102,8 @@ function select(next) {
 }
 
 function retry() {
-  const form = one("form[data-retry]", row ?? document) ?? one("form[data-retry]");
+  const ofRow = row && one("form[data-retry]", row);
+  const form = ofRow ?? all("form[data-retry]").find((one) => !one.closest("[data-row]"));
   form?.requestSubmit();
 }
 
