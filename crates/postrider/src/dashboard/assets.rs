@@ -84,11 +84,10 @@ pub(super) fn router(look: &Look) -> Router {
 
 fn brand(look: &Look) -> Asset {
     let (light, dark) = (look.accent.on_light(), look.accent.on_dark());
-    let shades = |shade: super::Color| format!("--accent:{shade};--accent-ink:{}", shade.ink());
-    let (light, dark) = (shades(light), shades(dark));
     let text = format!(
-        ":root{{{light}}}\n@media(prefers-color-scheme:dark){{:root{{{dark}}}}}\n\
-         :root[data-theme=light]{{{light}}}\n:root[data-theme=dark]{{{dark}}}\n"
+        ":root{{--accent:light-dark({light},{dark});--accent-ink:light-dark({},{})}}\n",
+        light.ink(),
+        dark.ink()
     );
     Asset::new("brand", "css", HeaderValue::from_static(CSS), &text)
 }

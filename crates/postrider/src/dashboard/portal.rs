@@ -12,14 +12,11 @@ use postrider_core::id::{Key, TenantKey, UnixMs};
 use serde::{Deserialize, Serialize};
 
 use super::Dashboard;
-use super::form::Form;
-use super::layout::{self, bare};
+use super::layout::bare;
 use super::session::{Holder, Jar, Session};
 use super::sign_in::signed_in;
-use super::visit::{Answer, Stop, Theme, check_origin};
+use super::visit::{GuestForm, Theme};
 use crate::engine::Engine;
-use crate::http::body;
-use crate::http::problem::ApiError;
 
 /// How long a link works: a minute to a day.
 pub const LINK_SECONDS: std::ops::RangeInclusive<i64> = 60..=86_400;
@@ -62,18 +59,15 @@ pub(super) async fn show(State(dashboard): State<Dashboard>, request: Request) -
     bare(&dashboard, theme, "Opening the dashboard", StatusCode::OK, &body)
 }
 
-pub(super) async fn enter(State(dashboard): State<Dashboard>, request: Request) -> Answer {
-    let (parts, body) = request.into_parts();
-    let theme = Theme::of(&parts.headers);
-    let stop = |error: ApiError| Stop::new(layout::bare_refusal(&dashboard, theme, &error));
+pub(super) async fn enter(
+    State(dashboard): State<Dashboard>,
+    GuestForm { parts, form }: GuestForm,
+) -> Response {
     let engine = dashboard.engine();
-    check_origin(&parts.headers, engine.public_url()).map_err(stop)?;
-    let bytes = body::read(&dashboard.server, &parts.headers, body).await.map_err(stop)?;
-    let form = Form::parse(&bytes).map_err(stop)?;
     let link = form.text("token").and_then(|token| open(engine, token));
     let tenant = link.and_then(|link| engine.tenant_of_key(TenantKey::from_raw(link.tenant)));
     let Some((link, tenant)) = link.zip(tenant) else {
-        return Ok(expired(&dashboard, theme));
+        return expired(&dashboard, Theme::of(&parts.headers));
     };
     let holder = Holder::Portal { tenant: link.tenant, is_read_only: link.is_read_only };
     let session = Session::new(engine.random_number(), holder, link.expires_at);
@@ -82,7 +76,7 @@ pub(super) async fn enter(State(dashboard): State<Dashboard>, request: Request) 
     } else {
         Jar::of(engine, &parts.headers)
     };
-    Ok(signed_in(&dashboard, &session, jar, &format!("/dashboard/t/{}/", tenant.name)))
+    signed_in(&dashboard, &session, jar, &format!("/dashboard/t/{}/", tenant.name))
 }
 
 fn open(engine: &Engine, token: &str) -> Option<PortalLink> {

@@ -8,12 +8,10 @@ use maud::{Markup, html};
 use postrider_store::{Scope, Tenant};
 
 use super::Dashboard;
-use super::form::Form;
 use super::layout::{self, bare};
 use super::session::{Holder, Jar, KEY_SESSION_MS, Rights, Session};
-use super::visit::{Answer, Guest, Stop, Theme, came_from_elsewhere, check_origin, see_other};
+use super::visit::{Answer, Guest, GuestForm, Stop, Theme, came_from_elsewhere, see_other};
 use crate::engine::{DEFAULT_TENANT, Engine};
-use crate::http::body;
 use crate::http::problem::ApiError;
 
 /// Where whoever signs in wanted to go.
@@ -48,19 +46,17 @@ pub(super) async fn show(State(dashboard): State<Dashboard>, request: Request) -
     }
 }
 
-pub(super) async fn sign_in(State(dashboard): State<Dashboard>, request: Request) -> Answer {
-    let (parts, body) = request.into_parts();
+pub(super) async fn sign_in(
+    State(dashboard): State<Dashboard>,
+    GuestForm { parts, form }: GuestForm,
+) -> Answer {
     let theme = Theme::of(&parts.headers);
-    let stop = |error: ApiError| Stop::new(layout::bare_refusal(&dashboard, theme, &error));
     let engine = dashboard.engine();
-    check_origin(&parts.headers, engine.public_url()).map_err(stop)?;
-    let bytes = body::read(&dashboard.server, &parts.headers, body).await.map_err(stop)?;
-    let form = Form::parse(&bytes).map_err(stop)?;
     let next = form.text(NEXT).filter(|path| is_ours(path)).unwrap_or("/dashboard");
     let refused = |status, why| Ok(page(&dashboard, theme, status, next, Some(why)));
     let Some((identity, access)) = form.text("key").and_then(|key| engine.identify(key)) else {
         if let Some(error) = dashboard.server.note_wrong_key(&parts) {
-            return Err(stop(error));
+            return Err(Stop::new(layout::bare_refusal(&dashboard, theme, &error)));
         }
         let why = "This key is unknown, expired or revoked.";
         return refused(StatusCode::UNAUTHORIZED, why);
@@ -84,14 +80,14 @@ pub(super) fn signed_in(
     layout::with_cookies(see_other(next), session.cookie(dashboard.engine(), jar))
 }
 
-pub(super) async fn sign_out(State(dashboard): State<Dashboard>, headers: HeaderMap) -> Answer {
-    let theme = Theme::of(&headers);
-    check_origin(&headers, dashboard.engine().public_url())
-        .map_err(|error| Stop::new(layout::bare_refusal(&dashboard, theme, &error)))?;
-    if let Some(session) = Session::of(dashboard.engine(), &headers) {
+pub(super) async fn sign_out(
+    State(dashboard): State<Dashboard>,
+    GuestForm { parts, .. }: GuestForm,
+) -> Response {
+    if let Some(session) = Session::of(dashboard.engine(), &parts.headers) {
         session.end(&dashboard);
     }
-    Ok(layout::with_cookies(see_other("/dashboard/sign-in"), Jar::emptied()))
+    layout::with_cookies(see_other("/dashboard/sign-in"), Jar::emptied())
 }
 
 /// What whoever is not signed in gets to see, whatever the address.

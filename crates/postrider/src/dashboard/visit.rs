@@ -47,6 +47,13 @@ pub(super) struct Deed {
     pub(super) form: Form,
 }
 
+/// A form of one of our own pages, sent by somebody who need not be signed in.
+#[derive(Debug)]
+pub(super) struct GuestForm {
+    pub(super) parts: Parts,
+    pub(super) form: Form,
+}
+
 /// An operator: whoever may see all tenants.
 #[derive(Debug)]
 pub(super) struct Operator(pub(super) Visit);
@@ -189,6 +196,19 @@ impl FromRequest<Dashboard> for Deed {
         let bytes = body::read(&dashboard.server, &parts.headers, body).await;
         let form = Form::parse(&bytes.map_err(refuse)?).map_err(refuse)?;
         Ok(Self { visit, form })
+    }
+}
+
+impl FromRequest<Dashboard> for GuestForm {
+    type Rejection = Stop;
+
+    async fn from_request(request: Request, dashboard: &Dashboard) -> Result<Self, Stop> {
+        let (parts, body) = request.into_parts();
+        let theme = Theme::of(&parts.headers);
+        let stop = |error: ApiError| Stop::new(layout::bare_refusal(dashboard, theme, &error));
+        check_origin(&parts.headers, dashboard.engine().public_url()).map_err(stop)?;
+        let bytes = body::read(&dashboard.server, &parts.headers, body).await.map_err(stop)?;
+        Ok(Self { form: Form::parse(&bytes).map_err(stop)?, parts })
     }
 }
 
