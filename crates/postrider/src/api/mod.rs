@@ -33,18 +33,20 @@ pub mod webhook_input;
 pub mod webhooks;
 pub mod wire;
 
+use std::sync::OnceLock;
+
 use axum::Router;
 use axum::extract::FromRequestParts;
 use axum::extract::Path;
-use axum::response::Response;
+use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
-use http::StatusCode;
+use bytes::Bytes;
 use http::request::Parts;
+use http::{HeaderValue, StatusCode, header};
 use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::http::json;
 use crate::http::problem::{ApiError, Code};
 use crate::http::state::ServerState;
 
@@ -52,16 +54,10 @@ pub use self::direct::Routes;
 
 /// All routes of the API and those of `more`, which must have no fallback of its own.
 pub fn router(state: ServerState, more: Router) -> Router {
-    let (routes, document) = table().split_for_parts();
-    let document = document::complete(document);
+    // a megabyte of structures that few servers are ever asked for: made again when one is
+    let (routes, _) = table().split_for_parts();
     routes
-        .route(
-            "/openapi.json",
-            get(move || {
-                let answer = json::answer(StatusCode::OK, &document);
-                async move { answer }
-            }),
-        )
+        .route("/openapi.json", get(|| async { told_document() }))
         .route("/metrics", get(metrics::scrape))
         .with_state(state)
         .merge(docs::router())
@@ -76,6 +72,13 @@ pub fn router(state: ServerState, more: Router) -> Router {
 /// The `OpenAPI` document of [`router`].
 pub fn document() -> OpenApi {
     document::complete(table().split_for_parts().1)
+}
+
+fn told_document() -> Response {
+    static TEXT: OnceLock<Bytes> = OnceLock::new();
+    let text = TEXT.get_or_init(|| serde_json::to_vec(&document()).unwrap_or_default().into());
+    let json = HeaderValue::from_static("application/json");
+    (StatusCode::OK, [(header::CONTENT_TYPE, json)], text.clone()).into_response()
 }
 
 /// The routes. Every one of them is in the document by being here.

@@ -5,7 +5,7 @@
 
 use std::fmt::Write as _;
 use std::io::Write as _;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock, OnceLock};
 
 use axum::Router;
 use axum::response::{IntoResponse, Response};
@@ -69,7 +69,8 @@ struct Asset {
     path: String,
     media_type: HeaderValue,
     plain: Bytes,
-    compressed: Option<Bytes>,
+    /// Made when it is first asked for; `None` for what is compressed by itself.
+    compressed: Option<Arc<OnceLock<Option<Bytes>>>>,
 }
 
 pub(super) fn router(look: &Look) -> Router {
@@ -101,7 +102,7 @@ impl Asset {
     fn new(name: &str, extension: &str, media_type: HeaderValue, text: &str) -> Self {
         let mut asset =
             Self::of_bytes(name, extension, media_type, Bytes::copy_from_slice(text.as_bytes()));
-        asset.compressed = compressed(text.as_bytes());
+        asset.compressed = Some(Arc::default());
         asset
     }
 
@@ -117,6 +118,7 @@ impl Asset {
 
     fn answer(&self, headers: &HeaderMap) -> Response {
         let packed = self.compressed.as_ref().filter(|_| accepts_gzip(headers));
+        let packed = packed.and_then(|once| once.get_or_init(|| compressed(&self.plain)).as_ref());
         let body = packed.unwrap_or(&self.plain).clone();
         let mut response = (StatusCode::OK, body).into_response();
         let told = response.headers_mut();
