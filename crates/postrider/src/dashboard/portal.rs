@@ -71,10 +71,10 @@ pub(super) async fn enter(
     };
     let holder = Holder::Portal { tenant: link.tenant, is_read_only: link.is_read_only };
     let session = Session::new(engine.random_number(), holder, link.expires_at);
-    let jar = if form.is_ticked("framed") && !dashboard.look.embed_origins.is_empty() {
-        Jar::Framed
-    } else {
-        Jar::of(engine, &parts.headers)
+    let is_framed = form.is_ticked("framed") && !dashboard.look.embed_origins.is_empty();
+    let jar = match Jar::of(engine, &parts.headers) {
+        Jar::Secure if is_framed => Jar::Framed,
+        jar => jar,
     };
     signed_in(&dashboard, &session, jar, &format!("/dashboard/t/{}/", tenant.name))
 }

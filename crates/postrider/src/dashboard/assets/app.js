@@ -210,12 +210,12 @@ function enterPortal() {
   form.submit();
 }
 
-/** Whether the frame around this page is another site's, which no strict cookie reaches. */
+/** Whether the frame around this page is of another origin: it may be another site, which no strict
+    cookie reaches, and what is a site takes a list of suffixes to know. */
 function isFramedElsewhere() {
   if (self === top) return false;
-  const site = (host) => host.split(".").slice(-2).join(".");
   const outer = [...(location.ancestorOrigins ?? [document.referrer])].filter(Boolean);
-  return outer.some((origin) => site(new URL(origin).hostname) !== site(location.hostname));
+  return outer.some((origin) => new URL(origin).origin !== location.origin);
 }
 
 /** Everything that a part of a page needs once it is there. */
