@@ -101,13 +101,14 @@ impl Connection {
         let first_read = self.wire.meter().first_read().unwrap_or_else(Instant::now);
         progress.enter(Phase::Body, first_read);
 
-        let answer = progress.answer.insert(head.answer);
-        if self.wire.meter().has_too_many_interim() {
-            return Err(Unsent::Broke(Failure::new(ErrorClass::Protocol, TOO_MANY_INTERIM)));
-        }
+        // an answer that is none is not kept, whatever else is wrong with it
         if !(200..600).contains(&head.status) {
             progress.answer = None;
             return Err(Unsent::Broke(Failure::new(ErrorClass::Protocol, BAD_STATUS)));
+        }
+        let answer = progress.answer.insert(head.answer);
+        if self.wire.meter().has_too_many_interim() {
+            return Err(Unsent::Broke(Failure::new(ErrorClass::Protocol, TOO_MANY_INTERIM)));
         }
         let is_whole =
             self.body(&mut writing, head.framing, answer).await.map_err(Unsent::Broke)?;
