@@ -2,8 +2,8 @@
 
 use axum::extract::{Request, State};
 use axum::response::Response;
+use http::StatusCode;
 use http::request::Parts;
-use http::{HeaderMap, StatusCode};
 use maud::{Markup, html};
 use postrider_store::{Scope, Tenant};
 
@@ -23,7 +23,7 @@ pub(super) async fn home(State(dashboard): State<Dashboard>, request: Request) -
     let Guest { rights, theme } = Guest::read(&parts, &dashboard);
     match rights {
         Some(rights) => at_home(&dashboard, rights, theme),
-        None => wall(&dashboard, &parts.headers, &parts, theme),
+        None => wall(&dashboard, &parts),
     }
 }
 
@@ -33,7 +33,7 @@ pub(super) async fn nowhere(State(dashboard): State<Dashboard>, request: Request
     let Guest { rights, theme } = Guest::read(&parts, &dashboard);
     match rights {
         Some(_) => layout::bare_refusal(&dashboard, theme, &ApiError::not_found()),
-        None => wall(&dashboard, &parts.headers, &parts, theme),
+        None => wall(&dashboard, &parts),
     }
 }
 
@@ -94,19 +94,15 @@ pub(super) async fn sign_out(
 ///
 /// A link on another site brings no strict cookie along: then the page asks for itself once more,
 /// which comes from us and does.
-pub(super) fn wall(
-    dashboard: &Dashboard,
-    headers: &HeaderMap,
-    parts: &Parts,
-    theme: Option<Theme>,
-) -> Response {
+pub(super) fn wall(dashboard: &Dashboard, parts: &Parts) -> Response {
+    let theme = Theme::of(&parts.headers);
     let next = parts.uri.path_and_query().map_or("/dashboard", |uri| uri.as_str());
     if came_from_elsewhere(parts) {
         let body = html! {
             meta http-equiv="refresh" content="0";
             p { a href=(next) { "Go on" } }
         };
-        return bare(dashboard, Theme::of(headers), "One moment", StatusCode::OK, &body);
+        return bare(dashboard, theme, "One moment", StatusCode::OK, &body);
     }
     page(dashboard, theme, StatusCode::UNAUTHORIZED, next, None)
 }

@@ -106,8 +106,7 @@ impl Visit {
 
     fn read(parts: &Parts, dashboard: &Dashboard, name: Option<&str>) -> Result<Self, Stop> {
         let Guest { rights, theme } = Guest::read(parts, dashboard);
-        let rights = rights
-            .ok_or_else(|| Stop::new(sign_in::wall(dashboard, &parts.headers, parts, theme)))?;
+        let rights = rights.ok_or_else(|| Stop::new(sign_in::wall(dashboard, parts)))?;
         let engine = dashboard.engine();
         let tenant = match name {
             Some(name) => engine.tenant(name).filter(|tenant| rights.may_see(tenant.key)),
