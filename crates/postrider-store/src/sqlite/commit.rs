@@ -12,6 +12,7 @@ use rusqlite::Connection;
 
 use super::failure::Outcome;
 use super::ledger::{HistoryRow, IndexNow, Ledger};
+use super::statements::{Each, Statements};
 use super::view::{id_table, sql};
 use super::{health, index, pending, trouble};
 use crate::bucket::Bucket;
@@ -32,6 +33,7 @@ pub(super) struct Work<'a> {
     pub(super) connection: &'a Connection,
     pub(super) ledger: &'a mut Ledger,
     scratch: &'a mut Vec<u8>,
+    pub(super) statements: Statements<'a>,
     pub(super) tally: Tally,
 }
 
@@ -41,7 +43,8 @@ impl<'a> Work<'a> {
         ledger: &'a mut Ledger,
         scratch: &'a mut Vec<u8>,
     ) -> Self {
-        Self { connection, ledger, scratch, tally: Tally::default() }
+        let statements = Statements::new(connection);
+        Self { connection, ledger, scratch, statements, tally: Tally::default() }
     }
 
     pub(super) fn batch(&mut self, batch: &Batch) -> Outcome<Committed> {
@@ -97,7 +100,7 @@ impl<'a> Work<'a> {
         };
         for &webhook in &accept.matching.matched {
             let delivery = DeliveryKey { event: event.key, webhook };
-            pending::insert(self.connection, delivery, &waiting)?;
+            pending::insert(&mut self.statements, delivery, &waiting)?;
             failpoint!(PendingInserted);
         }
         self.tally.events += 1;
@@ -130,8 +133,7 @@ impl<'a> Work<'a> {
         }
         self.scratch.clear();
         encode_event(event, self.scratch);
-        let insert = format!("INSERT OR IGNORE INTO event_{n} VALUES (?1, ?2, ?3)");
-        let mut insert = self.connection.prepare_cached(&insert)?;
+        let insert = self.statements.of(Each::InsertEvent(n))?;
         let tenant = sql(event.tenant);
         if insert.execute((sql(event.key), tenant, &self.scratch[..]))? == 0 {
             return self.stored(event.key);
@@ -170,7 +172,7 @@ impl<'a> Work<'a> {
 
     fn record(&mut self, record: &Record) -> Outcome<Recorded> {
         let entry = &record.entry;
-        if !pending::delete(self.connection, entry.delivery, &record.was)? {
+        if !pending::delete(&mut self.statements, entry.delivery, &record.was)? {
             let is_repeat = self.ledger.view(self.connection).has_entry(entry.key)?;
             return Ok(if is_repeat { Recorded::Done } else { Recorded::NotPending });
         }
@@ -184,7 +186,7 @@ impl<'a> Work<'a> {
     pub(super) fn move_on(&mut self, before: Standing, entry: &HistoryEntry) -> Outcome<()> {
         self.append_history(entry)?;
         if let Standing::Pending(waiting) = &entry.standing {
-            pending::insert(self.connection, entry.delivery, waiting)?;
+            pending::insert(&mut self.statements, entry.delivery, waiting)?;
         }
         let ended = i64::from(entry.standing.state().is_final());
         let ended = ended - i64::from(before.state().is_final());
@@ -209,8 +211,7 @@ impl<'a> Work<'a> {
         let (event, webhook, key) = (sql(event), sql(webhook), sql(entry.key));
         self.scratch.clear();
         encode_history(entry, self.scratch);
-        let insert = format!("INSERT INTO history_{n} VALUES (?1, ?2, ?3, ?4)");
-        let mut insert = self.connection.prepare_cached(&insert)?;
+        let insert = self.statements.of(Each::InsertHistory(n))?;
         insert.execute((key, event, webhook, &self.scratch[..]))?;
         failpoint!(HistoryInserted);
         let row = HistoryRow { event, webhook, key, trouble: trouble::of(entry) };

@@ -60,8 +60,9 @@ pub(super) fn fill(connection: &Connection, ledger: &mut Ledger, n: Bucket) -> O
     marks.history = (tail.history.iter().map(|row| row.key)).fold(marks.history, i64::max);
 
     tail.events.sort_unstable();
+    let mut by_tenant = connection.prepare_cached(&by_tenant_sql(n))?;
     for &row in &tail.events {
-        insert_event(connection, n, row)?;
+        by_tenant.execute(row)?;
     }
     tail.history.sort_unstable();
     let mut by_delivery = connection.prepare_cached(&by_delivery_sql(n))?;
@@ -86,8 +87,7 @@ pub(super) fn fill(connection: &Connection, ledger: &mut Ledger, n: Bucket) -> O
 
 /// Tenant, event.
 pub(super) fn insert_event(connection: &Connection, n: Bucket, row: (i64, i64)) -> Outcome<()> {
-    let insert = format!("INSERT INTO event_by_tenant_{n} VALUES (?1, ?2)");
-    connection.prepare_cached(&insert)?.execute(row)?;
+    connection.prepare_cached(&by_tenant_sql(n))?.execute(row)?;
     Ok(())
 }
 
@@ -103,6 +103,10 @@ fn insert_trouble(connection: &Connection, n: Bucket, row: &HistoryRow) -> Outco
         Some(what) => trouble::insert(connection, n, (row.event, row.webhook, what)),
         None => Ok(()),
     }
+}
+
+fn by_tenant_sql(n: Bucket) -> String {
+    format!("INSERT INTO event_by_tenant_{n} VALUES (?1, ?2)")
 }
 
 fn by_delivery_sql(n: Bucket) -> String {

@@ -23,6 +23,7 @@ mod retention;
 mod search;
 mod slots;
 mod standings;
+mod statements;
 mod trouble;
 mod verbs;
 mod verify;

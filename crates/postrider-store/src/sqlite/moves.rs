@@ -30,7 +30,7 @@ impl Work<'_> {
             .after(Trigger::RetryRequested { at })
             .map_err(|AlreadyFinal(_)| StoreError::Conflict("the delivery can't be retried"))?;
         if let Standing::Pending(waiting) = &before
-            && !pending::delete(self.connection, delivery, waiting)?
+            && !pending::delete(&mut self.statements, delivery, waiting)?
         {
             return Err(Failure::missing("pending", delivery));
         }
@@ -56,7 +56,7 @@ impl Work<'_> {
             Err(AlreadyFinal(state)) => return Ok(Some(Cancelled::AlreadyFinal(state))),
         };
         if let Standing::Pending(waiting) = &before
-            && !pending::delete(self.connection, delivery, waiting)?
+            && !pending::delete(&mut self.statements, delivery, waiting)?
         {
             return Err(Failure::missing("pending", delivery));
         }
@@ -83,7 +83,7 @@ impl Work<'_> {
             let standing = before
                 .after(Trigger::Cancelled)
                 .map_err(|AlreadyFinal(_)| StoreError::Corrupt(format!("{delivery} is final")))?;
-            pending::delete(self.connection, delivery, &waiting)?;
+            pending::delete(&mut self.statements, delivery, &waiting)?;
             let entry = HistoryEntry {
                 key,
                 delivery,

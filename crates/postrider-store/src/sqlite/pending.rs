@@ -7,6 +7,7 @@ use rusqlite::{Connection, OptionalExtension, Row};
 use super::failure::{Failure, Outcome};
 use super::queries;
 use super::recent::Recent;
+use super::statements::{Each, Statements};
 use super::view::{View, key, sql, sql_limit};
 use crate::error::StoreError;
 use crate::records::{Backlog, DueDelivery, DuePage, DueQuery, LaneStart};
@@ -14,35 +15,28 @@ use crate::records::{Backlog, DueDelivery, DuePage, DueQuery, LaneStart};
 const SCHEDULED: i64 = 0;
 const MANUAL: i64 = 1;
 
-const INSERT: &str = "INSERT INTO pending VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
-/// Only the row that stands exactly so: compare and set.
-const DELETE: &str = "DELETE FROM pending WHERE webhook = ?1 AND due = ?2 AND event = ?3 \
-     AND attempts = ?4 AND scheduled = ?5 AND mode = ?6 AND resume IS ?7";
-
-/// The same row.
+/// The row that stands exactly so.
 const FIND: &str = "SELECT 1 FROM pending WHERE webhook = ?1 AND due = ?2 AND event = ?3 \
      AND attempts = ?4 AND scheduled = ?5 AND mode = ?6 AND resume IS ?7";
 
 type PendingRow = (i64, i64, i64, u32, u32, i64, Option<i64>);
 
 pub(super) fn insert(
-    connection: &Connection,
+    statements: &mut Statements<'_>,
     delivery: DeliveryKey,
     waiting: &Waiting,
 ) -> Outcome<()> {
-    let mut statement = connection.prepare_cached(INSERT)?;
-    statement.execute(row_of(delivery, waiting))?;
+    statements.of(Each::InsertPending)?.execute(row_of(delivery, waiting))?;
     Ok(())
 }
 
 /// Whether there was a delivery that stood like this.
 pub(super) fn delete(
-    connection: &Connection,
+    statements: &mut Statements<'_>,
     delivery: DeliveryKey,
     waiting: &Waiting,
 ) -> Outcome<bool> {
-    let mut statement = connection.prepare_cached(DELETE)?;
-    Ok(statement.execute(row_of(delivery, waiting))? == 1)
+    Ok(statements.of(Each::DeletePending)?.execute(row_of(delivery, waiting))? == 1)
 }
 
 fn row_of(delivery: DeliveryKey, waiting: &Waiting) -> PendingRow {

@@ -196,7 +196,7 @@ impl Work<'_> {
         let Standing::Pending(waiting) = Standing::accepted(at) else {
             unreachable!("what is accepted is pending");
         };
-        pending::insert(self.connection, delivery, &waiting)?;
+        pending::insert(&mut self.statements, delivery, &waiting)?;
         self.tally.created += 1;
         self.count_kept(delivery.event, 1)
     }
