@@ -19,11 +19,19 @@ const INPUT_BYTES_MAX: u32 = 16 << 10;
 
 /// What two cores bear.
 const TARGETS_AT_ONCE: usize = 2;
-/// With it in the environment, `cargo xtask test` runs the fuzzer too. Building the targets takes
-/// six minutes on two cores, which is too long for every run.
+/// `cargo xtask test` runs the fuzzer too with `1` in this, and doesn't with anything else; without it,
+/// where [`IN_CI`] is set. Building the targets takes minutes, which is too long for every run by hand.
 const WANTED: &str = "POSTRIDER_FUZZ";
+/// What continuous integration sets.
+const IN_CI: &str = "CI";
+/// So that a run of `cargo xtask test` tries what the last one tried, and fails for everybody or nobody;
+/// `cargo xtask fuzz` draws another one each time.
+const GATE_SEED: u32 = 20_261_128;
 
 const CORPUS: &str = "crates/postrider-fuzz/corpus";
+
+/// Which one is installed where there is none.
+const CARGO_FUZZ: &str = "cargo-fuzz@0.13.2";
 
 const HOW_TO_GET_IT: &str = "\
 cargo-fuzz is not installed: `cargo install cargo-fuzz --locked` brings it, and it needs a C++ \
@@ -33,15 +41,31 @@ and some thousands of changed inputs.";
 /// Runs all targets, or one; `false` when an input was found that breaks one.
 pub(crate) fn run(root: &Path, arguments: &[&str]) -> anyhow::Result<bool> {
     let (seconds, only) = read(arguments)?;
-    ensure!(output(cargo(root).args(["fuzz", "--version"])).is_some(), HOW_TO_GET_IT);
+    ensure!(is_installed(root), HOW_TO_GET_IT);
+    look(root, only, &Search { seconds, seed: None })
+}
+
+/// Runs all targets as `cargo xtask test` does.
+pub(crate) fn run_in_gate(root: &Path) -> anyhow::Result<bool> {
+    look(root, None, &Search { seconds: SECONDS_DEFAULT, seed: Some(GATE_SEED) })
+}
+
+/// How one target is searched.
+struct Search {
+    seconds: u32,
+    /// Drawn by the fuzzer unless given.
+    seed: Option<u32>,
+}
+
+fn look(root: &Path, only: Option<&str>, search: &Search) -> anyhow::Result<bool> {
     let targets: Vec<String> =
         targets(root)?.into_iter().filter(|name| only.is_none_or(|only| only == name)).collect();
     ensure!(!targets.is_empty(), "no target has that name; {CORPUS} has a folder for each");
     build(root)?;
     let mut broken = Vec::new();
     for names in targets.chunks(TARGETS_AT_ONCE) {
-        eprintln!("\n== {}, {seconds} s", names.join(" and "));
-        let fuzzers = names.iter().map(|name| fuzzer(root, name, seconds));
+        eprintln!("\n== {}, {} s", names.join(" and "), search.seconds);
+        let fuzzers = names.iter().map(|name| fuzzer(root, name, search));
         let fuzzers = fuzzers.collect::<anyhow::Result<Vec<_>>>()?;
         for (name, mut fuzzer) in names.iter().zip(fuzzers) {
             if !fuzzer.wait()?.success() {
@@ -85,17 +109,31 @@ fn targets(root: &Path) -> anyhow::Result<Vec<String>> {
     Ok(names)
 }
 
-/// Whether `cargo xtask test` is to run the fuzzer; says so when it isn't.
+/// Whether `cargo xtask test` is to run the fuzzer, which is installed for it where it can be had;
+/// says so when it isn't.
 pub(crate) fn is_wanted(root: &Path) -> bool {
-    let missing = match std::env::var_os(WANTED) {
-        None => format!("{WANTED}=1 asks for it"),
-        Some(_) if output(cargo(root).args(["fuzz", "--version"])).is_none() => {
-            "cargo-fuzz is not installed".to_owned()
-        }
-        Some(_) => return true,
+    let is_wanted = match std::env::var(WANTED) {
+        Ok(text) => text == "1",
+        Err(_) => std::env::var_os(IN_CI).is_some(),
+    };
+    let missing = if !is_wanted {
+        format!("{WANTED}=1 asks for it")
+    } else if is_installed(root) || install(root) {
+        return true;
+    } else {
+        format!("{CARGO_FUZZ} is not to be had here")
     };
     eprintln!("\n== no fuzzing ({missing}); the corpus runs as tests");
     false
+}
+
+fn is_installed(root: &Path) -> bool {
+    output(cargo(root).args(["fuzz", "--version"])).is_some()
+}
+
+fn install(root: &Path) -> bool {
+    let installed = cargo(root).args(["install", "--locked", CARGO_FUZZ]).status();
+    installed.is_ok_and(|status| status.success()) && is_installed(root)
 }
 
 /// Counting which code is reached takes no nightly compiler; a sanitizer would, and has little to
@@ -108,7 +146,7 @@ fn build(root: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn fuzzer(root: &Path, name: &str, seconds: u32) -> anyhow::Result<Child> {
+fn fuzzer(root: &Path, name: &str, search: &Search) -> anyhow::Result<Child> {
     let found = root.join("fuzz/corpus").join(name);
     std::fs::create_dir_all(&found).context("the fuzzer has no place for what it finds")?;
     let mut fuzzer = cargo(root);
@@ -119,9 +157,12 @@ fn fuzzer(root: &Path, name: &str, seconds: u32) -> anyhow::Result<Child> {
         .arg(found)
         .arg(root.join(CORPUS).join(name))
         .arg("--")
-        .arg(format!("-max_total_time={seconds}"))
+        .arg(format!("-max_total_time={}", search.seconds))
         .arg(format!("-timeout={INPUT_SECONDS_MAX}"))
         .arg(format!("-max_len={INPUT_BYTES_MAX}"))
         .arg("-print_final_stats=1");
+    if let Some(seed) = search.seed {
+        fuzzer.arg(format!("-seed={seed}"));
+    }
     fuzzer.spawn().context("cargo can't be started")
 }

@@ -167,7 +167,7 @@ impl Run<'_> {
     /// Last, for it takes minutes and the rest is known by then.
     fn fuzzer(&mut self) {
         if fuzz::is_wanted(self.root) {
-            let done = timed("fuzzing", || fuzz::run(self.root, &[]));
+            let done = timed("fuzzing", || fuzz::run_in_gate(self.root));
             let done = done.inspect_err(|error| eprintln!("xtask: fuzzing: {error:#}"));
             self.tally.step("fuzzing", done.unwrap_or(false));
         }
