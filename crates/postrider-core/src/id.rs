@@ -67,8 +67,12 @@ macro_rules! key {
 
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str($prefix)?;
-                f.write_str(encode(self.0).as_str())
+                // in one piece, for which a string makes room at once
+                let mut text = [0; $prefix.len() + TEXT_LEN];
+                let (prefix, digits) = text.split_at_mut($prefix.len());
+                prefix.copy_from_slice($prefix.as_bytes());
+                digits.copy_from_slice(&encode(self.0).0);
+                f.write_str(std::str::from_utf8(&text).expect("prefix and alphabet are ASCII"))
             }
         }
 

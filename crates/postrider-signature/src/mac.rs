@@ -16,7 +16,9 @@ pub(crate) fn hmac_key(key: &[u8]) -> HmacKey {
 pub(crate) fn mac_of_content(key: &HmacKey, id: &str, seconds: i64, body: &[u8]) -> [u8; 32] {
     let mut mac = key.clone();
     mac.update(id.as_bytes());
-    mac.update(format!(".{seconds}.").as_bytes());
+    mac.update(b".");
+    mac.update(seconds.to_string().as_bytes());
+    mac.update(b".");
     mac.update(body);
     mac.finalize().into_bytes().into()
 }
