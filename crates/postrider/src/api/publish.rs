@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use axum::extract::State;
+use axum::extract::{FromRequestParts, State};
 use futures_util::future::join_all;
-use http::{HeaderMap, StatusCode};
+use http::StatusCode;
+use http::request::Parts;
 use postrider_core::event::Event;
 use postrider_core::event_type::EventType;
 use postrider_core::id::TenantKey;
@@ -89,11 +90,10 @@ pub struct ResultError {
 pub(super) async fn publish(
     State(state): State<ServerState>,
     Publisher(tenant): Publisher,
-    headers: HeaderMap,
+    IdempotencyKey(given_id): IdempotencyKey,
     body: JsonText,
 ) -> Answer {
     failpoint!(BodyRead);
-    let given_id = idempotency_key(&headers)?;
     let Some(batch) = items(body.as_str()) else {
         let (status, event) = publish_one(&state.engine, tenant, body.as_str(), given_id).await?;
         failpoint!(AnswerUnwritten);
@@ -169,18 +169,27 @@ pub fn read(text: &str, given_id: Option<String>) -> Result<NewEvent, ApiError> 
     Ok(NewEvent { id: id.or(given_id), event_type, occurred_at, data })
 }
 
-/// The key, without the quotes that the header's draft standard wants and few clients send.
-fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, ApiError> {
-    let mut given = headers.get_all(IDEMPOTENCY_KEY).iter();
-    let Some(value) = given.next() else {
-        return Ok(None);
-    };
-    if given.next().is_some() {
-        return Err(ApiError::new(Code::BadRequest, "send one Idempotency-Key header"));
+/// The id in the header of that name, without the quotes that its draft standard wants and few clients send.
+///
+/// All that is kept of the headers: they lie in the buffer that the connection reads into, which it
+/// can use again once nobody holds a part of it.
+pub(super) struct IdempotencyKey(Option<String>);
+
+impl FromRequestParts<ServerState> for IdempotencyKey {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &ServerState) -> Result<Self, ApiError> {
+        let mut given = parts.headers.get_all(IDEMPOTENCY_KEY).iter();
+        let Some(value) = given.next() else {
+            return Ok(Self(None));
+        };
+        if given.next().is_some() {
+            return Err(ApiError::new(Code::BadRequest, "send one Idempotency-Key header"));
+        }
+        let text = value.to_str().unwrap_or_default();
+        let unquoted = text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
+        Ok(Self(Some(unquoted.unwrap_or(text).to_owned())))
     }
-    let text = value.to_str().unwrap_or_default();
-    let unquoted = text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
-    Ok(Some(unquoted.unwrap_or(text).to_owned()))
 }
 
 pub(crate) fn refusal(error: &PublishError) -> ApiError {
