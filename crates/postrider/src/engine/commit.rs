@@ -27,9 +27,12 @@ const ACCEPTS_BYTES_MAX: usize = 128 << 20;
 const BATCH_BYTES_MAX: usize = 16 << 20;
 /// A batch takes at most this much, so that a commit stays short.
 const BATCH_MAX: usize = 4_096;
-/// How long a busy writer waits for as many accepts as came last time. An unconditional wait
-/// costs a third of the throughput; none costs small commits.
-const GATHER: Duration = Duration::from_millis(1);
+/// How long a busy writer waits for as many accepts as came last time, for each of them: what a server
+/// needs to answer one and to take the next. An unconditional wait costs a third of the
+/// throughput; none costs small commits.
+const GATHER_EACH: Duration = Duration::from_micros(60);
+/// However many are waited for.
+const GATHER_MAX: Duration = Duration::from_millis(4);
 /// How long outcomes may wait for an accept to ride with, when all is quiet. The price is a
 /// wider window of re-sending after a crash.
 const OUTCOMES_WAIT: Duration = Duration::from_millis(50);
@@ -243,9 +246,10 @@ type Taken = (Batch, Vec<Reply>);
 
 /// Waits until a batch is worth committing, and takes it. `None` to end.
 fn next_batch(shared: &Shared, last_accepts: usize) -> Option<Taken> {
-    let gather_until = (last_accepts >= 2).then(|| Instant::now() + GATHER);
     // Whoever was answered just now will be back soon, beside those who wait already.
     let expected = last_accepts + lock(&shared.queue).replies.len();
+    let gather = (GATHER_EACH * u32::try_from(expected).unwrap_or(u32::MAX)).min(GATHER_MAX);
+    let gather_until = (last_accepts >= 2).then(|| Instant::now() + gather);
     let mut outcomes_until = None;
     loop {
         let wait = {
