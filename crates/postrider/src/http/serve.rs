@@ -127,7 +127,8 @@ async fn converse(stream: TcpStream, peer: Peer, routes: impl Routes, watch: Arc
     let io = TokioIo::new(WatchedIo { io: stream, watch: Arc::clone(&watch) });
     let service = service_fn(|request| answer(request, peer, routes.clone(), &watch));
     let connection =
-        http1::Builder::new().max_buf_size(HEAD_BYTES_MAX).serve_connection(io, service);
+        // most answers are short: copying one costs less than telling the kernel of two pieces
+        http1::Builder::new().max_buf_size(HEAD_BYTES_MAX).writev(false).serve_connection(io, service);
     let mut connection = pin!(connection);
     let mut is_registered = false;
     let mut is_told = false;
