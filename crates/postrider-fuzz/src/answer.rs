@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use postrider::send::limits::{KEPT_OF_HEADERS_BYTES, RETRY_AFTER_BYTES_MAX};
-use postrider::send::{Identity, Request, Sender, SenderOptions, Sent, StaticHosts};
+use postrider::send::{Identity, Request, RequestHead, Sender, SenderOptions, Sent, StaticHosts};
 use postrider_core::address::AddressPolicy;
 use postrider_core::delivery::{Answer, AttemptResult, ErrorClass};
 use postrider_core::limits::{KEPT_OF_FAILURE_BYTES, KEPT_OF_SUCCESS_BYTES};
@@ -61,7 +61,7 @@ struct Receiver {
     runtime: Runtime,
     listener: TcpListener,
     sender: Sender,
-    target: Target,
+    target: Arc<Target>,
     /// Who sends: a new one each time, so that no connection is used again.
     identity: u64,
 }
@@ -88,7 +88,7 @@ impl Receiver {
         let mut options = SenderOptions::new(policy, resolver);
         options.idle_time = Duration::ZERO;
         let sender = Sender::new(options).expect("no root certificates are added");
-        Self { runtime, listener, sender, target, identity: 0 }
+        Self { runtime, listener, sender, target: Arc::new(target), identity: 0 }
     }
 
     /// Sends one request, and answers it with these bytes and a close.
@@ -96,7 +96,7 @@ impl Receiver {
         self.identity += 1;
         let request = Request {
             target: self.target.clone(),
-            headers: Vec::new(),
+            head: RequestHead::post(&self.target).expect("a plain URL"),
             body: Bytes::from_static(b"{}"),
             deadline: DEADLINE,
             identity: Identity(self.identity),

@@ -25,6 +25,7 @@ mod publish;
 mod registry;
 mod replays;
 mod retry;
+mod runners;
 mod secrets;
 mod series;
 mod shell;
@@ -121,6 +122,7 @@ struct Inner {
     catalogues: event_types::Catalogues,
     commits: commit::Commits,
     shell: shell::Shell,
+    runners: runners::Runners,
     health: health::HealthBook,
     statistics: statistics::StatisticsBook,
     metrics: metrics::Metrics,
@@ -154,6 +156,7 @@ impl Engine {
             catalogues,
             commits: commit::Commits::start(store),
             shell: shell::Shell::new(),
+            runners: runners::Runners::default(),
             health,
             statistics: statistics::StatisticsBook::default(),
             metrics: metrics::Metrics::new(),

@@ -140,10 +140,7 @@ fn headers(attempt: &Attempt) -> Vec<HeaderView> {
     }
     let header =
         |name: &str, value: &str| HeaderView { name: name.to_owned(), value: value.to_owned() };
-    let fixed = FIXED_HEADERS;
-    let fixed = fixed
-        .iter()
-        .map(|(name, value)| header(name.as_str(), &String::from_utf8_lossy(value.as_bytes())));
+    let fixed = FIXED_HEADERS.iter().map(|(name, value)| header(name, value));
     let signed = attempt.signed_headers.iter().map(|(name, value)| header(name, value));
     let custom = attempt.outline.iter().flat_map(|outline| &outline.header_names);
     fixed.chain(signed).chain(custom.map(|name| header(name, MASK))).collect()

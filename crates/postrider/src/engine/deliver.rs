@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::FutureExt;
-use http::header::{CONTENT_TYPE, USER_AGENT};
 use http::{HeaderName, HeaderValue};
 use postrider_core::delivery::{
     Attempt, AttemptResult, ErrorClass, Mode, Outline, Timing, Waiting,
@@ -14,6 +13,7 @@ use postrider_core::dispatcher::{Ended, Input};
 use postrider_core::event::Event;
 use postrider_core::id::{DeliveryKey, UnixMs};
 use postrider_core::retry_after::RetryAfter;
+use postrider_core::target::Target;
 use postrider_signature::canonical::{ecma, jcs};
 use postrider_signature::{BodyForm, Content, Secret, sign};
 use postrider_store::failpoint;
@@ -21,11 +21,9 @@ use postrider_store::failpoint;
 use super::Engine;
 use super::listen::Offer;
 use super::live::{Destination, LiveWebhook, fill_random};
-use crate::send::{Identity, Request, Sent};
+use crate::send::{Identity, Request, RequestHead, Sent, Unwritable};
 
-const JSON: HeaderValue = HeaderValue::from_static("application/json");
-const AGENT: HeaderValue =
-    HeaderValue::from_static(concat!("Postrider/", env!("CARGO_PKG_VERSION")));
+const AGENT: &str = concat!("Postrider/", env!("CARGO_PKG_VERSION"));
 
 /// A request, and the signing headers in it.
 type Built = (Way, Vec<(String, String)>);
@@ -37,7 +35,7 @@ enum Way {
 }
 
 /// An attempt whose request is ready to be sent, or could not be built.
-struct Beginning {
+pub(super) struct Beginning {
     delivery: DeliveryKey,
     event: Arc<Event>,
     waiting: Waiting,
@@ -58,12 +56,7 @@ impl Engine {
     ///
     /// Not in the attempt's own task, which runs a little later: by then the webhook may have been
     /// changed, disabled or deleted, and that acknowledged.
-    pub(super) fn start_attempt(
-        &self,
-        delivery: DeliveryKey,
-        event: Arc<Event>,
-        waiting: Waiting,
-    ) -> impl Future<Output = ()> + Send + 'static {
+    pub(super) fn start_attempt(&self, delivery: DeliveryKey, event: Arc<Event>, waiting: Waiting) {
         failpoint!(AttemptStarted);
         let started_at = self.now();
         let live = self.inner.registry.get(delivery.webhook);
@@ -74,11 +67,11 @@ impl Engine {
         });
         let built = catch_unwind(request).unwrap_or_else(|_| Err(panicked()));
         failpoint!(RequestBuilt);
-        self.clone().attempt(Beginning { delivery, event, waiting, at: started_at, outline, built })
+        self.begin(Beginning { delivery, event, waiting, at: started_at, outline, built });
     }
 
     /// Makes one attempt and tells the dispatcher how it ended, whatever happens.
-    async fn attempt(self, beginning: Beginning) {
+    pub(super) async fn attempt(&self, beginning: Beginning) {
         let Beginning { delivery, event, waiting, at: started_at, outline, built } = beginning;
         let (sent, signed_headers) = match built {
             Ok((way, signed_headers)) => {
@@ -150,21 +143,25 @@ impl Engine {
             server_host: Some(&self.inner.parts.public_url),
         };
         let signed = sign(signing, current, &older, &content);
-        let headers = headers(live, &signed, &material.headers).map_err(internal)?;
-        let signed_headers =
-            signed.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        let custom = &material.headers;
         let deadline = live.timeout(self.inner.parts.attempt_timeout);
         let way = match &live.destination {
             Destination::Url(target) => {
                 let (target, identity) = (target.clone(), Identity::default());
-                Way::Url(Request { target, headers, body, deadline, identity })
+                let head = head(live, &target, &signed, custom)?;
+                Way::Url(Request { target, head, body, deadline, identity })
             }
-            Destination::Listener => Way::Listener(Offer { delivery, headers, body, deadline }),
+            Destination::Listener => {
+                let headers = headers(&signed, custom).ok_or_else(|| unfit(live))?;
+                Way::Listener(Offer { delivery, headers, body, deadline })
+            }
             Destination::NotAllowed(detail) => {
                 let detail = detail.clone();
                 return Err(Unbuilt { class: ErrorClass::NotAllowed, detail });
             }
         };
+        let signed_headers =
+            signed.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
         Ok((way, signed_headers))
     }
 }
@@ -175,25 +172,44 @@ pub fn sent_body(event: &Event, form: BodyForm) -> Option<Bytes> {
 }
 
 /// Headers that every attempt sends beside those that sign it and the custom ones.
-pub const FIXED_HEADERS: [(HeaderName, HeaderValue); 2] =
-    [(CONTENT_TYPE, JSON), (USER_AGENT, AGENT)];
+pub const FIXED_HEADERS: [(&str, &str); 2] =
+    [("content-type", "application/json"), ("user-agent", AGENT)];
 
-fn headers(
+/// What goes before the body over a connection of ours.
+fn head(
     live: &LiveWebhook,
+    target: &Target,
     signed: &[(&str, String)],
     custom: &[(HeaderName, HeaderValue)],
-) -> Result<Vec<(HeaderName, HeaderValue)>, String> {
-    let mut headers = Vec::with_capacity(2 + signed.len() + custom.len());
-    headers.extend(FIXED_HEADERS);
-    for (name, value) in signed {
-        let unfit = || {
-            format!("the profile {} makes a header that HTTP does not allow", live.profile().name())
-        };
-        let name = HeaderName::try_from(*name).map_err(|_| unfit())?;
-        headers.push((name, HeaderValue::try_from(value).map_err(|_| unfit())?));
+) -> Result<RequestHead, Unbuilt> {
+    let not_allowed =
+        |error: Unwritable| Unbuilt { class: ErrorClass::NotAllowed, detail: error.to_string() };
+    let mut head = RequestHead::post(target).map_err(not_allowed)?;
+    let fixed = FIXED_HEADERS.iter().map(|(name, value)| (*name, value.as_bytes()));
+    let signed = signed.iter().map(|(name, value)| (*name, value.as_bytes()));
+    let custom = custom.iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
+    for (name, value) in fixed.chain(signed).chain(custom) {
+        head.put(name, value).map_err(|_| unfit(live))?;
     }
-    headers.extend(custom.iter().cloned());
-    Ok(headers)
+    Ok(head)
+}
+
+/// The same for a listener, in parts.
+fn headers(
+    signed: &[(&str, String)],
+    custom: &[(HeaderName, HeaderValue)],
+) -> Option<Vec<(HeaderName, HeaderValue)>> {
+    let signed = signed.iter().map(|(name, value)| (*name, value.as_str()));
+    let ours = FIXED_HEADERS.into_iter().chain(signed);
+    let ours = ours.map(|(name, value)| {
+        Some((HeaderName::try_from(name).ok()?, HeaderValue::try_from(value).ok()?))
+    });
+    ours.chain(custom.iter().cloned().map(Some)).collect()
+}
+
+fn unfit(live: &LiveWebhook) -> Unbuilt {
+    let name = live.profile().name();
+    internal(format!("the profile {name} makes a header that HTTP does not allow"))
 }
 
 /// What is recorded when a panic was caught.
@@ -236,19 +252,17 @@ fn body_in(event: &Event, form: BodyForm) -> Result<Bytes, Unbuilt> {
 }
 
 fn log(delivery: DeliveryKey, event: &Event, attempt: &Attempt) {
-    let Timing { total_us, .. } = attempt.timing;
-    let (ms, number) = (total_us / 1_000, attempt.number);
+    let (ms, number) = (attempt.timing.total_us / 1_000, attempt.number);
     let (webhook, event_type) = (delivery.webhook, event.event_type.as_str());
-    let id = event.id();
     match &attempt.result {
         AttemptResult::Answered(answer) if attempt.result.is_success() => tracing::debug!(
-            target: "delivery", %webhook, event = event_type, %id, attempt = number, status = answer.status, ms
+            target: "delivery", %webhook, event = event_type, id = %event.id(), attempt = number, status = answer.status, ms
         ),
         AttemptResult::Answered(answer) => tracing::info!(
-            target: "delivery", %webhook, event = event_type, %id, attempt = number, status = answer.status, ms
+            target: "delivery", %webhook, event = event_type, id = %event.id(), attempt = number, status = answer.status, ms
         ),
         AttemptResult::Broke { class, .. } => tracing::info!(
-            target: "delivery", %webhook, event = event_type, %id, attempt = number, error = ?class, ms
+            target: "delivery", %webhook, event = event_type, id = %event.id(), attempt = number, error = ?class, ms
         ),
     }
 }

@@ -32,7 +32,7 @@ pub struct LiveWebhook {
 /// Where a webhook's attempts go.
 #[derive(Debug)]
 pub(super) enum Destination {
-    Url(Target),
+    Url(Arc<Target>),
     /// The policy no longer allows the URL: the reason, for the attempt's record.
     NotAllowed(String),
     Listener,
@@ -57,8 +57,10 @@ impl LiveWebhook {
     /// `profile` is the one that the webhook names.
     pub(super) fn new(webhook: Webhook, profile: Arc<Profile>, policy: &TargetPolicy) -> Self {
         let destination = match webhook.kind {
-            WebhookKind::Url => Target::parse(&webhook.url, policy)
-                .map_or_else(|error| Destination::NotAllowed(error.to_string()), Destination::Url),
+            WebhookKind::Url => match Target::parse(&webhook.url, policy) {
+                Ok(target) => Destination::Url(Arc::new(target)),
+                Err(error) => Destination::NotAllowed(error.to_string()),
+            },
             WebhookKind::Listener => Destination::Listener,
         };
         let lane = Arc::new(LaneSettings {

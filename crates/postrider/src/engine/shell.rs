@@ -207,7 +207,7 @@ impl Engine {
     fn perform(&self, effect: Effect) {
         match effect {
             Effect::Start { delivery, event, waiting } => {
-                self.spawn(self.start_attempt(delivery, event, waiting));
+                self.start_attempt(delivery, event, waiting);
             }
             Effect::Record { delivery, event, was, what, standing } => {
                 self.record(delivery, &event, was, what, standing);

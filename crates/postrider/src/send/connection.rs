@@ -4,13 +4,13 @@
 //! write, its answer mostly one read, and nothing is handed from task to task
 //! (`docs/adr/0008-requests-without-hyper.md`).
 
-use std::io::{self, IoSlice};
+use std::io;
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::{Buf, BytesMut};
 use postrider_core::delivery::ErrorClass;
 use postrider_store::failpoint;
 use tokio::io::{AsyncReadExt, AsyncWrite};
@@ -21,17 +21,11 @@ use super::failure::Failure;
 use super::head::{Framing, Head, HeadError};
 use super::limits::CONNECTION_AGE_MAX;
 use super::progress::{Phase, Progress};
+use super::request::Outgoing;
 use super::wire::{End, Meter, Wire};
 
 /// Room for the answers that most receivers give.
 const READ_BYTES: usize = 1 << 10;
-
-/// A request as it goes over the wire.
-#[derive(Debug)]
-pub(super) struct Outgoing {
-    pub(super) head: Vec<u8>,
-    pub(super) body: Bytes,
-}
 
 /// An open connection, with no request on it.
 pub(super) struct Connection {
@@ -221,16 +215,15 @@ impl Writing {
     /// answer of a receiver that didn't want to hear the rest.
     fn poll(&mut self, wire: &mut Wire, cx: &mut Context<'_>) {
         while self.state == WritingState::Writing {
-            let Outgoing { head, body } = &self.request;
-            let head_left = &head[self.written.min(head.len())..];
-            let body_left = &body[self.written.saturating_sub(head.len())..];
-            let pieces = [IoSlice::new(head_left), IoSlice::new(body_left)];
-            match Pin::new(&mut *wire).poll_write_vectored(cx, &pieces) {
+            let Outgoing { first, rest } = &self.request;
+            let first_left = &first[self.written.min(first.len())..];
+            let rest_left = &rest[self.written.saturating_sub(first.len())..];
+            match wire.poll_write_pieces(cx, first_left, rest_left) {
                 Poll::Pending => return,
                 Poll::Ready(Ok(0) | Err(_)) => self.state = WritingState::Broken,
                 Poll::Ready(Ok(count)) => {
                     self.written += count;
-                    if self.written == head.len() + body.len() {
+                    if self.written == first.len() + rest.len() {
                         self.state = WritingState::Flushing;
                     }
                 }

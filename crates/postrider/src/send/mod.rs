@@ -17,6 +17,7 @@ mod head;
 pub mod limits;
 mod pool;
 mod progress;
+mod request;
 mod resolve;
 mod tls;
 mod wire;
@@ -25,16 +26,12 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
-use http::header::{CONNECTION, CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
-use http::uri::PathAndQuery;
-use http::{HeaderName, HeaderValue};
 use postrider_core::delivery::{AttemptResult, ErrorClass, Timing};
 use postrider_core::target::{Target, TargetPolicy};
 use postrider_store::failpoint;
 use rustls::pki_types::CertificateDer;
 
-use self::connection::{Afterwards, Connection, Outgoing, Unsent};
+use self::connection::{Afterwards, Connection, Unsent};
 use self::dial::Dialler;
 use self::failure::Failure;
 use self::pool::Pool;
@@ -44,6 +41,7 @@ pub use self::answer::answered;
 pub use self::dial::Budgets;
 pub use self::failure::Refusal;
 pub use self::pool::Identity;
+pub use self::request::{Request, RequestHead, Unwritable};
 pub use self::resolve::{Resolve, ResolveError, StaticHosts, SystemResolver, SystemResolverError};
 pub use self::tls::ExtraRootError;
 
@@ -85,19 +83,6 @@ impl SenderOptions {
             resolver,
         }
     }
-}
-
-/// One POST request.
-#[derive(Clone, Debug)]
-pub struct Request {
-    pub target: Target,
-    /// All headers but `host`, `content-length`, `connection` and `transfer-encoding`, which are
-    /// the sender's; given ones of these names are left out.
-    pub headers: Vec<(HeaderName, HeaderValue)>,
-    pub body: Bytes,
-    /// For everything from the lookup of the name to the end of the answer.
-    pub deadline: Duration,
-    pub identity: Identity,
 }
 
 /// What came of a request.
@@ -155,8 +140,8 @@ impl Sender {
     }
 
     async fn attempt(&self, request: Request, progress: &mut Progress) -> Result<(), Failure> {
-        let Request { target, headers, body, identity, .. } = request;
-        let mut outgoing = build(&target, &headers, body)?;
+        let Request { target, head, body, identity, .. } = request;
+        let mut outgoing = head.finish(body);
         let Inner { dialler, pool } = &*self.inner;
         if let Some(mut idle) = pool.take(&target, identity, Instant::now()) {
             progress.address = idle.address();
@@ -213,43 +198,6 @@ impl std::fmt::Debug for SenderOptions {
 
 const OURS: Failure =
     Failure::new(ErrorClass::Internal, "this server lost the answer; please report it");
-
-/// Room for the heads of most requests.
-const HEAD_BYTES: usize = 512;
-
-fn build(
-    target: &Target,
-    headers: &[(HeaderName, HeaderValue)],
-    body: Bytes,
-) -> Result<Outgoing, Failure> {
-    let path = target.path_and_query();
-    if PathAndQuery::try_from(path).is_err() || HeaderValue::from_str(target.authority()).is_err() {
-        let detail = "the URL can't be written into a request; give the webhook a simpler one";
-        return Err(Failure::new(ErrorClass::NotAllowed, detail));
-    }
-    let length = body.len().to_string();
-    let mut head = Vec::with_capacity(HEAD_BYTES);
-    for piece in ["POST ", path, " HTTP/1.1\r\n"] {
-        head.extend_from_slice(piece.as_bytes());
-    }
-    put_header(&mut head, HOST.as_str(), target.authority().as_bytes());
-    for (name, value) in headers {
-        if ![HOST, CONTENT_LENGTH, CONNECTION, TRANSFER_ENCODING].contains(name) {
-            put_header(&mut head, name.as_str(), value.as_bytes());
-        }
-    }
-    put_header(&mut head, CONTENT_LENGTH.as_str(), length.as_bytes());
-    head.extend_from_slice(b"\r\n");
-    Ok(Outgoing { head, body })
-}
-
-/// Neither can hold a line end: their types don't let it in.
-fn put_header(head: &mut Vec<u8>, name: &str, value: &[u8]) {
-    head.extend_from_slice(name.as_bytes());
-    head.extend_from_slice(b": ");
-    head.extend_from_slice(value);
-    head.extend_from_slice(b"\r\n");
-}
 
 fn conclude(outcome: Result<(), Failure>, progress: Progress) -> Sent {
     let address = progress.address;

@@ -1,7 +1,7 @@
 //! The bytes between us and a receiver: plain or TLS, counted and bounded.
 //!
-//! The [`Meter`] is how the sender learns what happened below hyper, which owns the stream and
-//! whose errors don't say by type whether a connection was reset or ended.
+//! The [`Meter`] is how the sender learns what happened below TLS, whose errors don't say by type
+//! whether a connection was reset or ended.
 
 use std::io;
 use std::pin::Pin;
@@ -19,7 +19,7 @@ use super::limits::{ANSWER_READ_BYTES_MAX, INTERIM_ANSWERS_MAX};
 use postrider_store::failpoint;
 
 /// What one connection did since its request began. Shared between the connection's owner and the
-/// stream inside hyper; both run in one task at a time, so relaxed ordering is enough.
+/// socket inside TLS; both run in one task at a time, so relaxed ordering is enough.
 #[derive(Debug)]
 pub(super) struct Meter {
     made: Instant,
@@ -222,32 +222,11 @@ enum Stream {
     Tls(Box<TlsStream<Socket>>),
 }
 
-/// What hyper reads from and writes to.
+/// A connection's stream, measured.
 #[derive(Debug)]
 pub(super) struct Wire {
     stream: Stream,
     meter: Arc<Meter>,
-}
-
-impl Wire {
-    pub(super) fn plain(socket: Socket) -> Self {
-        Self { meter: Arc::clone(&socket.meter), stream: Stream::Plain(socket) }
-    }
-
-    pub(super) fn tls(stream: TlsStream<Socket>) -> Self {
-        Self { meter: Arc::clone(&stream.get_ref().0.meter), stream: Stream::Tls(Box::new(stream)) }
-    }
-
-    pub(super) fn meter(&self) -> &Arc<Meter> {
-        &self.meter
-    }
-
-    fn noting<T>(&self, result: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
-        if let Poll::Ready(Err(error)) = &result {
-            self.meter.note_error(error);
-        }
-        result
-    }
 }
 
 /// Calls a method of whichever stream it is.
@@ -264,6 +243,48 @@ macro_rules! on_stream {
             }
         }
     };
+}
+
+impl Wire {
+    pub(super) fn plain(socket: Socket) -> Self {
+        Self { meter: Arc::clone(&socket.meter), stream: Stream::Plain(socket) }
+    }
+
+    pub(super) fn tls(stream: TlsStream<Socket>) -> Self {
+        Self { meter: Arc::clone(&stream.get_ref().0.meter), stream: Stream::Tls(Box::new(stream)) }
+    }
+
+    pub(super) fn meter(&self) -> &Arc<Meter> {
+        &self.meter
+    }
+
+    /// Writes what can be written now of two pieces, of which either may be empty.
+    pub(super) fn poll_write_pieces(
+        &mut self,
+        cx: &mut Context<'_>,
+        first: &[u8],
+        rest: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let mut wire = Pin::new(self);
+        failpoint!(RequestWriting, return wire.poll_write(cx, &first[..first.len() / 2]));
+        let written = match (first, rest) {
+            (only, []) | ([], only) => wire.as_mut().poll_write(cx, only),
+            (first, rest) => {
+                let pieces = [io::IoSlice::new(first), io::IoSlice::new(rest)];
+                let written = on_stream!(wire, stream => stream.poll_write_vectored(cx, &pieces));
+                wire.noting(written)
+            }
+        };
+        failpoint!(RequestWritten);
+        written
+    }
+
+    fn noting<T>(&self, result: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        if let Poll::Ready(Err(error)) = &result {
+            self.meter.note_error(error);
+        }
+        result
+    }
 }
 
 impl AsyncRead for Wire {
@@ -318,24 +339,6 @@ impl AsyncWrite for Wire {
     ) -> Poll<io::Result<usize>> {
         let written = on_stream!(self, stream => stream.poll_write(cx, data));
         self.noting(written)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        pieces: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        failpoint!(RequestWriting, return self.poll_write(cx, &pieces[0][..pieces[0].len() / 2]));
-        let written = on_stream!(self, stream => stream.poll_write_vectored(cx, pieces));
-        failpoint!(RequestWritten);
-        self.noting(written)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        match &self.stream {
-            Stream::Plain(socket) => socket.is_write_vectored(),
-            Stream::Tls(tls) => tls.is_write_vectored(),
-        }
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

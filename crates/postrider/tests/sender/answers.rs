@@ -41,8 +41,7 @@ async fn the_request_on_the_wire_is_exactly_what_was_asked_for() {
     let authority = receiver.address;
     let mut request = request(&format!("http://{authority}/a%20b?c=d&e=+"));
     for (name, value) in [("webhook-id", "evt_1"), ("host", "evil"), ("content-length", "9")] {
-        let header = (name.parse().unwrap(), value.parse().unwrap());
-        request.headers.push(header);
+        request.head.put(name, value.as_bytes()).unwrap();
     }
     let sent = loopback_sender().send(request).await;
     assert_eq!(outcome(&sent), "answered 200");

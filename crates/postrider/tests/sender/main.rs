@@ -18,8 +18,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderName, HeaderValue};
-use postrider::send::{Identity, Request, Sender, SenderOptions, Sent, StaticHosts};
+use postrider::send::{Identity, Request, RequestHead, Sender, SenderOptions, Sent, StaticHosts};
 use postrider_core::address::AddressPolicy;
 use postrider_core::delivery::AttemptResult;
 use postrider_core::target::{Target, TargetPolicy};
@@ -51,12 +50,12 @@ pub(crate) fn loopback_sender() -> Sender {
 
 /// A small request, with time enough for a busy machine.
 pub(crate) fn request(url: &str) -> Request {
+    let target = Arc::new(target(url));
+    let mut head = RequestHead::post(&target).unwrap();
+    head.put("content-type", b"application/json").unwrap();
     Request {
-        target: target(url),
-        headers: vec![(
-            HeaderName::from_static("content-type"),
-            HeaderValue::from_static("application/json"),
-        )],
+        target,
+        head,
         body: Bytes::from_static(b"{\"id\":\"evt_1\"}"),
         deadline: Duration::from_secs(10),
         identity: Identity::default(),
