@@ -180,11 +180,16 @@ impl Dispatcher {
         let webhook = settings.webhook;
         let due = event.accepted_at();
         let has_room = self.has_room() && !self.is_stopping;
+        let lane_max = if self.is_half_free() {
+            self.limits.lane_ready_burst_max
+        } else {
+            self.limits.lane_ready_max
+        };
         let lane = self.lanes.entry(webhook).or_insert_with(|| Lane::new(settings));
         if lane.has_in_hand(event.key) {
             return;
         }
-        let ready_max = lane.ready_max(self.limits.lane_ready_max);
+        let ready_max = lane.ready_max(lane_max);
         if has_room && lane.takes_accepted(now, ready_max) {
             let Standing::Pending(waiting) = Standing::accepted(due) else {
                 return;
@@ -454,6 +459,12 @@ impl Dispatcher {
     fn has_room(&self) -> bool {
         self.held + self.promised.deliveries < self.limits.ready_max
             && self.held_bytes + self.promised.bytes < self.limits.ready_bytes_max
+    }
+
+    /// Whether less than half of the memory for all lanes is taken.
+    fn is_half_free(&self) -> bool {
+        2 * (self.held + self.promised.deliveries) < self.limits.ready_max
+            && 2 * (self.held_bytes + self.promised.bytes) < self.limits.ready_bytes_max
     }
 
     /// A page has come, or will not come.

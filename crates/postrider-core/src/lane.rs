@@ -106,7 +106,7 @@ pub(crate) struct Room {
     pub(crate) bytes: usize,
 }
 
-/// Due deliveries in memory for each attempt that may be in flight.
+/// Due deliveries in memory for each attempt that may be in flight, where the receiver doesn't answer.
 const READY_PER_ATTEMPT: usize = 32;
 
 /// How long a lane waits after the store failed to answer a load.
@@ -232,7 +232,11 @@ impl Lane {
         if mutated!("a lane's memory is not bounded") {
             return usize::MAX;
         }
-        let by_allowance = usize::from(self.allowance) * READY_PER_ATTEMPT;
+        let is_answering = self.allowance >= self.settings.concurrency;
+        let by_allowance = match usize::from(self.allowance) * READY_PER_ATTEMPT {
+            _ if is_answering => usize::MAX,
+            some => some,
+        };
         let by_rate = self.settings.rate_per_s.map_or(usize::MAX, |rate| rate.max(1) as usize);
         ready_max.min(by_allowance).min(by_rate)
     }

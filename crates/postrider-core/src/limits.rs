@@ -7,6 +7,9 @@ pub const LANE_CONCURRENCY_DEFAULT: u16 = 8;
 pub const LANE_CONCURRENCY_MAX: u16 = 256;
 /// Due deliveries that one lane holds in memory; the rest waits in the store.
 pub const LANE_READY_MAX: usize = 256;
+/// The same for what was just accepted, while half of the memory for all lanes is free: a burst is then sent
+/// without being read back, which is a fifteenth of its CPU. What lanes took so leaves the other half to all.
+pub const LANE_READY_BURST_MAX: usize = 4_096;
 /// A lane asks the store for more once this few are left, so that it doesn't run dry meanwhile.
 pub const LANE_READY_LOW: usize = 64;
 /// Due deliveries that all lanes together hold in memory.

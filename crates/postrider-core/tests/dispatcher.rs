@@ -31,6 +31,7 @@ const BODY: &[u8] = b"0123456789";
 /// Small bounds, so that every one of them is met.
 const LIMITS: DispatcherLimits = DispatcherLimits {
     lane_ready_max: 4,
+    lane_ready_burst_max: 5,
     lane_ready_low: 1,
     ready_max: 6,
     ready_bytes_max: 60,
@@ -499,6 +500,29 @@ fn a_receiver_that_does_not_answer_gets_fewer_attempts_at_once() {
     assert_eq!(world.in_flight.len(), 1, "one probe at a time");
     world.end_attempt(0, Some(500));
     assert_eq!(world.in_flight.len(), 2, "an answer, even a bad one, opens it again");
+}
+
+#[test]
+fn a_burst_stays_in_memory_while_half_of_it_is_free() {
+    let mut world = World::new(2, 1);
+    world.limits = DispatcherLimits {
+        lane_ready_max: 2,
+        lane_ready_burst_max: 5,
+        ready_max: 12,
+        ready_bytes_max: 10_000,
+        ..LIMITS
+    };
+    world.dispatcher = Dispatcher::new(world.limits);
+    for _ in 0..8 {
+        world.publish(&[0]);
+    }
+    assert_eq!(world.dispatcher.held(), 6, "one is under way, five are ready");
+    for _ in 0..4 {
+        world.publish(&[1]);
+    }
+    assert_eq!(world.dispatcher.held(), 9, "the second half is shared as ever");
+    world.settle();
+    assert!(world.attempts.values().all(|&attempts| attempts == 1));
 }
 
 #[test]

@@ -57,6 +57,7 @@ impl Plan {
             random.pick(&[MINUTE_MS, 10 * MINUTE_MS, 2 * HOUR_MS, 24 * HOUR_MS, 96 * HOUR_MS]);
         let is_calm = random.once_in(6);
         let ready_max = random.pick(&[2, 6, 12, 40]);
+        let lane_ready_max = random.pick(&[3, 5, 8]);
         Self {
             tenants: 1 + random.below(3),
             webhooks: 2 + random.below(7),
@@ -64,7 +65,8 @@ impl Plan {
             busy_ms,
             operations: 5 + random.below(50),
             limits: DispatcherLimits {
-                lane_ready_max: random.pick(&[3, 5, 8]),
+                lane_ready_max,
+                lane_ready_burst_max: lane_ready_max * random.pick(&[1, 3]),
                 lane_ready_low: random.below(3),
                 ready_max,
                 ready_bytes_max: ready_max * random.pick(&[BODY_BYTES_MAX / 2, BODY_BYTES_MAX]),

@@ -13,6 +13,7 @@ use crate::retry_after::RetryAfter;
 #[derive(Clone, Copy, Debug)]
 pub struct DispatcherLimits {
     pub lane_ready_max: usize,
+    pub lane_ready_burst_max: usize,
     pub lane_ready_low: usize,
     pub ready_max: usize,
     pub ready_bytes_max: usize,
@@ -23,6 +24,7 @@ impl Default for DispatcherLimits {
     fn default() -> Self {
         Self {
             lane_ready_max: limits::LANE_READY_MAX,
+            lane_ready_burst_max: limits::LANE_READY_BURST_MAX,
             lane_ready_low: limits::LANE_READY_LOW,
             ready_max: limits::READY_MAX,
             ready_bytes_max: limits::READY_BYTES_MAX,
