@@ -8,7 +8,9 @@
 //! it ends; its outcome is recorded; only when that is durable may the next attempt be thought of.
 
 mod conversation;
+mod memory;
 mod outcome;
+mod turn;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -16,8 +18,9 @@ use std::sync::Arc;
 use crate::delivery::{AttemptResult, CancelReason, Happening, Standing};
 use crate::event::Event;
 use crate::id::{DeliveryKey, UnixMs, WebhookKey};
-use crate::lane::{Gate, Lane, LaneSettings, Ready, Room};
-use crate::limits;
+use crate::lane::{Gate, Lane, LaneSettings, Ready};
+
+use memory::Memory;
 
 pub use conversation::{Claim, DispatcherLimits, Effect, Ended, Input};
 
@@ -32,10 +35,7 @@ pub struct Dispatcher {
     /// Lanes that could load more if less were in memory, in the order in which they asked.
     awaiting_room: VecDeque<WebhookKey>,
     effects: VecDeque<Effect>,
-    held: usize,
-    held_bytes: usize,
-    /// Kept free for pages that were asked for.
-    promised: Room,
+    memory: Memory,
     in_flight: usize,
     settling: usize,
     /// What the clock showed last.
@@ -52,9 +52,7 @@ impl Dispatcher {
             awaiting_slot: VecDeque::new(),
             awaiting_room: VecDeque::new(),
             effects: VecDeque::new(),
-            held: 0,
-            held_bytes: 0,
-            promised: Room::default(),
+            memory: Memory::default(),
             in_flight: 0,
             settling: 0,
             now: UnixMs::MIN,
@@ -76,7 +74,7 @@ impl Dispatcher {
                 if let Some(lane) = self.lanes.get_mut(&webhook) {
                     let room = lane.fail_load(now);
                     if !mutated!("a failed load's room is kept") {
-                        self.take_back(room);
+                        self.memory.take_back(room);
                     }
                 }
                 self.turn(now, webhook);
@@ -110,17 +108,17 @@ impl Dispatcher {
 
     /// Deliveries in memory: ready or in flight.
     pub fn held(&self) -> usize {
-        self.held
+        self.memory.held().deliveries
     }
 
     /// Bytes of the bodies of what is in memory; a body counts once for each delivery.
     pub fn held_bytes(&self) -> usize {
-        self.held_bytes
+        self.memory.held().bytes
     }
 
     /// Deliveries that memory is kept free for: pages that were asked for.
     pub fn promised(&self) -> usize {
-        self.promised.deliveries
+        self.memory.promised().deliveries
     }
 
     /// Whether anything of a webhook is in hand or known to wait.
@@ -165,8 +163,7 @@ impl Dispatcher {
         if let Some(lane) = self.lanes.get_mut(&delivery.webhook)
             && let Some(ready) = lane.withdraw(delivery.event)
         {
-            self.held -= 1;
-            self.held_bytes -= ready.event.bodies.size_bytes();
+            self.memory.leave(&ready);
         }
         self.claim(settings, delivery)
     }
@@ -179,8 +176,8 @@ impl Dispatcher {
     fn accepted(&mut self, now: UnixMs, settings: Arc<LaneSettings>, event: Arc<Event>) {
         let webhook = settings.webhook;
         let due = event.accepted_at();
-        let has_room = self.has_room() && !self.is_stopping;
-        let lane_max = if self.is_half_free() {
+        let has_room = self.memory.has_room(&self.limits) && !self.is_stopping;
+        let lane_max = if self.memory.is_half_free(&self.limits) {
             self.limits.lane_ready_burst_max
         } else {
             self.limits.lane_ready_max
@@ -194,9 +191,9 @@ impl Dispatcher {
             let Standing::Pending(waiting) = Standing::accepted(due) else {
                 return;
             };
-            self.held += 1;
-            self.held_bytes += event.bodies.size_bytes();
-            lane.ready.push_back(Ready { event, waiting });
+            let ready = Ready { event, waiting };
+            self.memory.enter(&ready);
+            lane.ready.push_back(ready);
         } else {
             lane.note_stored(due);
         }
@@ -242,16 +239,16 @@ impl Dispatcher {
         };
         let (page, room) = lane.end_load(page, next_due);
         if lane.gate == Gate::Open {
-            self.held += page.len();
-            self.held_bytes +=
-                page.iter().map(|ready| ready.event.bodies.size_bytes()).sum::<usize>();
+            for ready in &page {
+                self.memory.enter(ready);
+            }
             lane.ready.extend(page);
         } else {
             for ready in page {
                 lane.note_stored(ready.waiting.due);
             }
         }
-        self.take_back(room);
+        self.memory.take_back(room);
         self.turn(now, webhook);
         self.serve_waiting(now);
     }
@@ -268,8 +265,7 @@ impl Dispatcher {
             self.in_flight -= 1;
         }
         self.settling += 1;
-        self.held -= 1;
-        self.held_bytes -= ready.event.bodies.size_bytes();
+        self.memory.leave(&ready);
 
         lane.adapt(matches!(ended.attempt.result, AttemptResult::Answered(_)));
         let is_gone = ended.attempt.result.is_gone();
@@ -350,154 +346,5 @@ impl Dispatcher {
             }
             self.turn(now, webhook);
         }
-    }
-
-    /// Lets one lane do all that it can do now.
-    fn turn(&mut self, now: UnixMs, webhook: WebhookKey) {
-        if self.is_stopping {
-            return;
-        }
-        let Some(lane) = self.lanes.get_mut(&webhook) else {
-            return;
-        };
-        while lane.may_start(now) {
-            if self.in_flight >= self.limits.in_flight_max
-                && !mutated!("the node's slots are not bounded")
-            {
-                if !std::mem::replace(&mut lane.awaits_slot, true) {
-                    self.awaiting_slot.push_back(webhook);
-                }
-                break;
-            }
-            let Some(Ready { event, waiting }) = lane.start(now) else {
-                break;
-            };
-            self.in_flight += 1;
-            let delivery = DeliveryKey { event: event.key, webhook };
-            self.effects.push_back(Effect::Start { delivery, event, waiting });
-        }
-        if matches!(lane.gate, Gate::Closed(_)) && !lane.is_cancelling() && lane.has_stored() {
-            self.cancel(webhook);
-        } else if lane.wants_load(now, &self.limits) {
-            let lane_room = lane.ready_max(self.limits.lane_ready_max) - lane.ready.len();
-            let free = Room {
-                deliveries: self
-                    .limits
-                    .ready_max
-                    .saturating_sub(self.held + self.promised.deliveries),
-                bytes: (self.limits.ready_bytes_max)
-                    .saturating_sub(self.held_bytes + self.promised.bytes),
-            };
-            // A lane with nothing in hand may always load one: it can't be starved by full ones.
-            let is_bare = lane.ready.is_empty() && lane.in_flight.is_empty();
-            let room = if free.deliveries > 0 && free.bytes > 0 {
-                let deliveries = free.deliveries.min(lane_room);
-                Some(Room { deliveries, bytes: free.bytes.min(limits::LOAD_BYTES_MAX) })
-            } else {
-                is_bare.then_some(Room { deliveries: 1, bytes: 0 })
-            };
-            if let Some(room) = room {
-                let except = lane.begin_load(room);
-                self.promised.deliveries += room.deliveries;
-                self.promised.bytes += room.bytes;
-                self.effects.push_back(Effect::Load {
-                    webhook,
-                    until: if mutated!("due a second early") { now + 1_000 } else { now },
-                    limit: room.deliveries,
-                    bytes_max: room.bytes,
-                    except,
-                });
-            } else if !std::mem::replace(&mut lane.awaits_room, true) {
-                self.awaiting_room.push_back(webhook);
-            }
-        }
-        self.tidy_lane(now, webhook);
-    }
-
-    /// Brings the wake list up to date with a lane; forgets it when it is idle.
-    fn tidy_lane(&mut self, now: UnixMs, webhook: WebhookKey) {
-        let Some(lane) = self.lanes.get_mut(&webhook) else { return };
-        let wake = lane.next_wake(now, &self.limits);
-        if wake != lane.wake {
-            if let Some(old) = lane.wake.take() {
-                self.wakes.remove(&(old, webhook));
-            }
-            if let Some(time) = wake {
-                self.wakes.insert((time, webhook));
-            }
-            lane.wake = wake;
-        }
-        if lane.is_idle(now) && !lane.awaits_slot && !lane.awaits_room {
-            self.lanes.remove(&webhook);
-        }
-    }
-
-    /// Something has come free: gives a turn to lanes that waited for it, each at most once.
-    fn serve_waiting(&mut self, now: UnixMs) {
-        for _ in 0..self.awaiting_slot.len() {
-            if self.in_flight >= self.limits.in_flight_max {
-                break;
-            }
-            let Some(webhook) = self.awaiting_slot.pop_front() else { break };
-            if let Some(lane) = self.lanes.get_mut(&webhook) {
-                lane.awaits_slot = false;
-            }
-            self.turn(now, webhook);
-        }
-        for _ in 0..self.awaiting_room.len() {
-            if !self.has_room() {
-                break;
-            }
-            let Some(webhook) = self.awaiting_room.pop_front() else { break };
-            if let Some(lane) = self.lanes.get_mut(&webhook) {
-                lane.awaits_room = false;
-            }
-            self.turn(now, webhook);
-        }
-    }
-
-    fn has_room(&self) -> bool {
-        self.held + self.promised.deliveries < self.limits.ready_max
-            && self.held_bytes + self.promised.bytes < self.limits.ready_bytes_max
-    }
-
-    /// Whether less than half of the memory for all lanes is taken.
-    fn is_half_free(&self) -> bool {
-        2 * (self.held + self.promised.deliveries) < self.limits.ready_max
-            && 2 * (self.held_bytes + self.promised.bytes) < self.limits.ready_bytes_max
-    }
-
-    /// A page has come, or will not come.
-    fn take_back(&mut self, room: Room) {
-        self.promised.deliveries -= room.deliveries;
-        self.promised.bytes -= room.bytes;
-    }
-
-    /// Takes a lane's ready deliveries out of memory; they are in the store.
-    fn unload(&mut self, webhook: WebhookKey) {
-        let Some(lane) = self.lanes.get_mut(&webhook) else {
-            return;
-        };
-        for ready in lane.unload() {
-            self.held -= 1;
-            self.held_bytes -= ready.event.bodies.size_bytes();
-        }
-    }
-
-    /// Asks for a part of what is pending to be cancelled, unless that runs already.
-    fn cancel(&mut self, webhook: WebhookKey) {
-        let Some(lane) = self.lanes.get_mut(&webhook) else {
-            return;
-        };
-        let Gate::Closed(reason) = lane.gate else {
-            return;
-        };
-        if lane.is_cancelling() {
-            return;
-        }
-        lane.begin_cancelling();
-        let in_hand = lane.in_flight.keys().copied().chain(lane.settling.iter().copied());
-        let except = in_hand.filter(|_| !mutated!("what is in flight is cancelled")).collect();
-        self.effects.push_back(Effect::Cancel { webhook, reason, except });
     }
 }
