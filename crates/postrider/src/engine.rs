@@ -24,6 +24,7 @@ mod outcome;
 mod publish;
 mod registry;
 mod replays;
+mod resealing;
 mod retry;
 mod runners;
 mod secrets;
@@ -177,6 +178,7 @@ impl Engine {
         }
         engine.delete_left_listeners().await?;
         engine.start_shell().await?;
+        engine.spawn(engine.clone().seal_anew());
         Ok(engine)
     }
 

@@ -49,8 +49,8 @@ pub(super) struct Material {
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("what is sealed of {webhook} can't be opened: {source}")]
 pub struct UnsealError {
-    webhook: WebhookKey,
-    source: SealError,
+    pub(super) webhook: WebhookKey,
+    pub(super) source: SealError,
 }
 
 impl LiveWebhook {
@@ -146,7 +146,8 @@ pub(super) fn seal_text(
     keys.seal(text.as_bytes(), &webhook.raw().to_be_bytes(), &nonce)
 }
 
-fn open_text(
+/// Opens what [`seal_text`] made for the same webhook.
+pub(super) fn open_text(
     keys: &SealingKeys,
     webhook: WebhookKey,
     sealed: &[u8],
