@@ -261,14 +261,14 @@ impl Dispatcher {
             return;
         };
         lane.settling.insert(delivery.event);
-        if !(mutated!("a gone receiver's slot is kept") && ended.attempt.result.is_gone()) {
+        if !(mutated!("a gone receiver's slot is kept") && ended.is_gone()) {
             self.in_flight -= 1;
         }
         self.settling += 1;
         self.memory.leave(&ready);
 
         lane.adapt(matches!(ended.attempt.result, AttemptResult::Answered(_)));
-        let is_gone = ended.attempt.result.is_gone();
+        let is_gone = ended.is_gone();
         let standing = outcome::standing_after(&ready, &lane.settings, lane.gate, &ended);
         if mutated!("settled before it is durable") {
             lane.settling.remove(&delivery.event);

@@ -53,6 +53,8 @@ struct World {
     /// Ended, not durable yet.
     outcomes: Vec<(DeliveryKey, Waiting, Standing)>,
     cancellings: Vec<(WebhookKey, BTreeSet<EventKey>)>,
+    /// What is in flight went to where its webhook no longer leads.
+    has_moved: bool,
     attempts: BTreeMap<DeliveryKey, u32>,
 }
 
@@ -99,6 +101,7 @@ impl World {
             pages: Vec::new(),
             outcomes: Vec::new(),
             cancellings: Vec::new(),
+            has_moved: false,
             attempts: BTreeMap::new(),
         }
     }
@@ -282,7 +285,9 @@ impl World {
             signed_headers: Vec::new(),
             result,
         };
-        let ended = Ended { attempt, ended_at: self.now, retry_after: None, random: 0 };
+        let is_of_former_url = self.has_moved;
+        let ended =
+            Ended { attempt, ended_at: self.now, retry_after: None, random: 0, is_of_former_url };
         self.tell(Input::AttemptEnded { delivery, ended: Box::new(ended) });
     }
 
@@ -500,6 +505,22 @@ fn a_receiver_that_does_not_answer_gets_fewer_attempts_at_once() {
     assert_eq!(world.in_flight.len(), 1, "one probe at a time");
     world.end_attempt(0, Some(500));
     assert_eq!(world.in_flight.len(), 2, "an answer, even a bad one, opens it again");
+}
+
+#[test]
+fn what_a_former_receiver_says_of_itself_says_nothing_of_the_webhook() {
+    let mut world = World::new(1, 1);
+    world.publish(&[0]);
+    world.publish(&[0]);
+    world.has_moved = true;
+    world.end_attempt(0, Some(410));
+    world.commit();
+    assert_eq!(world.in_flight.len(), 1, "the next one goes to where the webhook leads now");
+    assert_eq!(world.pending().count(), 2, "the first one is tried again by the schedule");
+    world.has_moved = false;
+    world.end_attempt(0, Some(410));
+    assert!(world.in_flight.is_empty());
+    assert_eq!(world.cancellings.len(), 1, "the present one's word counts");
 }
 
 #[test]

@@ -22,6 +22,7 @@ pub(crate) struct UnderWay {
     started_at: UnixMs,
     /// The latest that the clock had shown by then.
     clock_max: UnixMs,
+    url: String,
 }
 
 /// A request on its way.
@@ -76,7 +77,8 @@ impl World {
         let started_at = self.wall();
         if let Some(process) = &mut self.process {
             let clock_max = self.wall_max;
-            process.under_way.insert(delivery, UnderWay { waiting, started_at, clock_max });
+            let url = sending.url.clone();
+            process.under_way.insert(delivery, UnderWay { waiting, started_at, clock_max, url });
         }
         let latency = self.random.between(0, 20);
         self.plan_after(latency, Action::Arrive(Box::new(sending)));
@@ -137,7 +139,8 @@ impl World {
             }
             return;
         }
-        let Some(UnderWay { waiting, started_at, clock_max }) = process.under_way.remove(&delivery)
+        let Some(UnderWay { waiting, started_at, clock_max, url }) =
+            process.under_way.remove(&delivery)
         else {
             return;
         };
@@ -146,7 +149,9 @@ impl World {
         let is_closed = self
             .live(delivery.webhook)
             .is_some_and(|live| matches!(live.lane.gate, Gate::Closed(_)));
+        let is_of_former_url = self.url_of(delivery.webhook).is_some_and(|now| now != url);
         match (&result, result.status()) {
+            (_, Some(410)) if is_of_former_url => self.meet(Rare::FormerGone),
             (_, Some(410)) if others > 0 => self.meet(Rare::GoneWithOthers),
             (result, _) if is_closed && !result.is_success() => self.meet(Rare::EndedAfterClosing),
             _ => {}
@@ -176,7 +181,11 @@ impl World {
             result,
         };
         let random = self.random.next();
-        let ended = Box::new(Ended { attempt, ended_at, retry_after, random });
+        let ended = Ended { attempt, ended_at, retry_after, random, is_of_former_url };
+        let ended = Box::new(ended);
+        if let Some(process) = &mut self.process {
+            process.said_last = Some((delivery.webhook, url));
+        }
         self.tell(Input::AttemptEnded { delivery, ended });
     }
 }

@@ -8,6 +8,7 @@ use crate::run::{Failure, finds};
 pub const MUTATIONS: &[&str] = &[
     "a failed load's room is kept",
     "a gone receiver's slot is kept",
+    "a former receiver's 410 counts as the present one's",
     "settled before it is durable",
     "the node's slots are not bounded",
     "due a second early",

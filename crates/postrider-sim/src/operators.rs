@@ -201,7 +201,7 @@ impl World {
                 }
             }
             Wish::Delete => webhook.state = WebhookState::Deleted,
-            Wish::Gone if before.state == WebhookState::Enabled => {
+            Wish::Gone if before.state == WebhookState::Enabled && self.is_gone(before) => {
                 webhook.state = WebhookState::Disabled(DisabledReason::Gone);
             }
             Wish::Gone => return None,
@@ -221,6 +221,12 @@ impl World {
         webhook.version += 1;
         webhook.updated_at = self.wall();
         Some(webhook)
+    }
+
+    /// Whether the receiver that a webhook leads to said that it is gone.
+    fn is_gone(&self, webhook: &Webhook) -> bool {
+        let gone = self.process.as_ref().and_then(|process| process.gone.get(&webhook.key));
+        gone == Some(&webhook.url)
     }
 
     pub(crate) fn store_change(&mut self) {

@@ -47,6 +47,10 @@ pub(crate) struct Process {
     /// Stored changes that are not acknowledged yet; some wait for a cancelling to end.
     pub(crate) unacknowledged: Vec<Changing>,
     pub(crate) claims: Vec<RetryAsked>,
+    /// Which receiver answered last, by its URL.
+    pub(crate) said_last: Option<(WebhookKey, String)>,
+    /// Where receivers were that said they are gone.
+    pub(crate) gone: BTreeMap<WebhookKey, String>,
     pub(crate) watch: crate::invariants::Watch,
     wake_at: UnixMs,
     /// When the last of the store's answers to writes comes, as far as planned.
@@ -137,6 +141,8 @@ impl World {
             changing: None,
             unacknowledged: Vec::new(),
             claims: Vec::new(),
+            said_last: None,
+            gone: BTreeMap::new(),
             watch: crate::invariants::Watch::default(),
             wake_at: UnixMs::MAX,
             answers_until: 0,
@@ -165,6 +171,12 @@ impl World {
 
     pub(crate) fn live(&self, webhook: WebhookKey) -> Option<Arc<Live>> {
         self.process.as_ref()?.registry.get(&webhook).cloned()
+    }
+
+    /// Where a webhook leads.
+    pub(crate) fn url_of(&self, webhook: WebhookKey) -> Option<&str> {
+        let live = self.process.as_ref()?.registry.get(&webhook)?;
+        Some(&live.webhook.url)
     }
 
     /// A key of the process, which must be alive.
@@ -238,6 +250,16 @@ impl World {
                 self.plan_work(after, Work::CancelSome { webhook, reason, except });
             }
             Effect::DisableGone { webhook } => {
+                let said = self.process.as_mut().and_then(|process| process.said_last.take());
+                if said.map(|(_, url)| url).as_deref() != self.url_of(webhook) {
+                    let what =
+                        format!("{webhook} is to be disabled for what another receiver said");
+                    self.break_off(what);
+                }
+                let url = self.url_of(webhook).map(str::to_owned);
+                if let (Some(process), Some(url)) = (&mut self.process, url) {
+                    process.gone.insert(webhook, url);
+                }
                 let asked = self.tick();
                 let change = Operation { webhook, wish: Wish::Gone, asked };
                 self.plan_work(0, Work::Change(change));

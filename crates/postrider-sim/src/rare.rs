@@ -50,6 +50,7 @@ rare! {
     AcceptWhileCancelling: "an event came for a webhook while it was being cancelled",
     EnableWaits: "enabling waited for a cancelling to end",
     GoneWithOthers: "a receiver answered 410 with other attempts of it in flight",
+    FormerGone: "a receiver answered 410 to which its webhook no longer leads",
     EndedAfterClosing: "an attempt failed after its webhook was closed",
     RetryWhileSettling: "a retry was asked for while an outcome was not durable",
     RetryUnderway: "a retry was refused because an attempt was due or under way",

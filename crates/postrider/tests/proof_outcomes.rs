@@ -120,6 +120,25 @@ async fn gone_disables_the_webhook_and_cancels_what_is_pending() {
 }
 
 #[tokio::test]
+async fn gone_from_a_former_url_is_a_failure_like_others() {
+    let scene = Scene::new(Reply::Held(410), json!({"retry_schedule": [0, 60]})).await;
+    let api = scene.server.api;
+    let event = api.publish("proof.published").await;
+    let delivery = api.sole_delivery(&event).await;
+    scene.receiver.request(1).await;
+    let present = Receiver::answering(200).await;
+    api.patch_webhook(&scene.webhook, &json!({"url": present.url()})).await;
+    scene.receiver.release();
+    let after = api.delivery_after(&delivery, 1).await;
+    assert_eq!((&after["state"], &attempts(&after)[0]["status"]), (&json!("pending"), &json!(410)));
+    scene.server.clock.advance(Duration::from_mins(2));
+    api.delivery_in(&delivery, "succeeded").await;
+    assert_eq!(present.count(), 1, "the second attempt goes to where the webhook leads now");
+    assert_eq!(scene.webhook().await["state"], "enabled");
+    scene.server.stop().await;
+}
+
+#[tokio::test]
 async fn retry_after_on_429_and_503_lengthens_the_wait_up_to_a_day_and_never_shortens_it() {
     let scene = Scene::new(Reply::Answer(500), json!({"retry_schedule": [0, 60]})).await;
     let in_an_hour = || http_date(now_ms() + 3_600_000);

@@ -1,8 +1,5 @@
 //! Proof: a sealing key can be replaced, and the old one goes for good.
 
-#![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
-
-
 use std::path::Path;
 
 use postrider_faults::process::{Launch, Process, own_address};
@@ -16,8 +13,8 @@ const SECRET: &str = "a-secret-that-outlives-its-sealing-key";
 
 async fn start(data_dir: &Path, sealing: &str, old: Option<&str>) -> Process {
     let program = Path::new(env!("CARGO_BIN_EXE_postrider"));
-    let launch = Launch::new(program, data_dir, own_address())
-        .variable("POSTRIDER_SEALING_KEY", sealing);
+    let launch =
+        Launch::new(program, data_dir, own_address()).variable("POSTRIDER_SEALING_KEY", sealing);
     match old {
         Some(old) => launch.variable("POSTRIDER_OLD_SEALING_KEYS", old),
         None => launch,

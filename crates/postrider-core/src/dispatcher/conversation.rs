@@ -67,6 +67,18 @@ pub struct Ended {
     pub retry_after: Option<RetryAfter>,
     /// For the schedule's jitter, uniform over all of `u64`.
     pub random: u64,
+    /// The webhook leads elsewhere by now than to where the attempt went.
+    pub is_of_former_url: bool,
+}
+
+impl Ended {
+    /// Whether the receiver that the webhook leads to says that it is gone. What a former one
+    /// says of itself is a failure like others.
+    pub(super) fn is_gone(&self) -> bool {
+        let is_current = !self.is_of_former_url
+            || mutated!("a former receiver's 410 counts as the present one's");
+        self.attempt.result.is_gone() && is_current
+    }
 }
 
 /// What the shell is to do.
@@ -93,7 +105,7 @@ pub enum Effect {
     },
     /// Cancel some of what is pending; answer with [`Input::Cancelled`].
     Cancel { webhook: WebhookKey, reason: CancelReason, except: Vec<EventKey> },
-    /// A receiver said that it is gone (410): disable its webhook.
+    /// A receiver said that it is gone (410): disable its webhook, unless that leads elsewhere by then.
     DisableGone { webhook: WebhookKey },
 }
 

@@ -16,7 +16,7 @@ pub(super) fn standing_after(
     let result = &ended.attempt.result;
     let verdict = if result.is_success() && !mutated!("a success is tried again") {
         Verdict::Success
-    } else if result.is_gone() {
+    } else if ended.is_gone() {
         Verdict::Permanent
     } else {
         let retry_at = match waiting.mode {

@@ -11,7 +11,7 @@ use postrider_core::delivery::{
 };
 use postrider_core::dispatcher::{Ended, Input};
 use postrider_core::event::Event;
-use postrider_core::id::{DeliveryKey, UnixMs};
+use postrider_core::id::{DeliveryKey, UnixMs, WebhookKey};
 use postrider_core::retry_after::RetryAfter;
 use postrider_core::target::Target;
 use postrider_signature::canonical::{ecma, jcs};
@@ -102,9 +102,18 @@ impl Engine {
             fill_random(&mut random);
         }
         let random = u64::from_le_bytes(random);
-        let ended = Box::new(Ended { attempt, ended_at, retry_after, random });
+        let is_of_former_url = self.leads_elsewhere(delivery.webhook, &attempt);
+        let ended = Ended { attempt, ended_at, retry_after, random, is_of_former_url };
+        let ended = Box::new(ended);
         failpoint!(AttemptEnded);
         self.tell(Input::AttemptEnded { delivery, ended });
+    }
+
+    /// Whether a webhook has another URL by now than the attempt went to.
+    fn leads_elsewhere(&self, webhook: WebhookKey, attempt: &Attempt) -> bool {
+        let live = self.inner.registry.get(webhook);
+        live.zip(attempt.outline.as_deref())
+            .is_some_and(|(live, went)| *went.url != live.webhook.url)
     }
 
     async fn send(&self, way: Way) -> Sent {

@@ -40,7 +40,11 @@ impl Engine {
         if left == 0 {
             tracing::info!(webhooks, "secrets were sealed anew; older sealing keys can go");
         } else {
-            tracing::warn!(webhooks, left, "not all secrets were sealed anew; keep older sealing keys");
+            tracing::warn!(
+                webhooks,
+                left,
+                "not all secrets were sealed anew; keep older sealing keys"
+            );
         }
     }
 

@@ -219,7 +219,11 @@ impl Engine {
             Effect::Cancel { webhook, reason, except } => {
                 self.spawn(self.clone().cancel(webhook, reason, except));
             }
-            Effect::DisableGone { webhook } => self.spawn(self.clone().disable_gone(webhook)),
+            Effect::DisableGone { webhook } => {
+                if let Some(live) = self.inner.registry.get(webhook) {
+                    self.spawn(self.clone().disable_gone(live));
+                }
+            }
         }
     }
 
@@ -258,9 +262,15 @@ impl Engine {
         self.tell(Input::Cancelled { webhook, is_all });
     }
 
-    async fn disable_gone(self, webhook: WebhookKey) {
+    /// Disables a webhook whose receiver is gone, unless it leads elsewhere when its turn has come.
+    async fn disable_gone(self, gone: Arc<LiveWebhook>) {
+        let (webhook, url) = (gone.webhook.key, &gone.webhook.url);
         let state = WebhookState::Disabled(DisabledReason::Gone);
-        while let Err(error) = self.set_state_if_enabled(webhook, state, || true).await {
+        let leads_there = || {
+            let live = self.inner.registry.get(webhook);
+            live.is_some_and(|live| live.webhook.url == *url)
+        };
+        while let Err(error) = self.set_state_if_enabled(webhook, state, leads_there).await {
             tracing::error!(%webhook, %error, "a webhook that is gone could not be disabled; trying again");
             tokio::time::sleep(RETRY_PAUSE).await;
         }
