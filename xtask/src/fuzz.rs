@@ -162,7 +162,8 @@ fn fuzzer(root: &Path, name: &str, search: &Search) -> anyhow::Result<Child> {
         .arg(format!("-max_len={INPUT_BYTES_MAX}"))
         .arg("-print_final_stats=1");
     if let Some(seed) = search.seed {
-        fuzzer.arg(format!("-seed={seed}"));
+        // and without a line for each input that it keeps, which are thousands
+        fuzzer.arg(format!("-seed={seed}")).arg("-verbosity=0");
     }
     fuzzer.spawn().context("cargo can't be started")
 }
