@@ -177,6 +177,7 @@ function replace(part, fresh, isWanted) {
   if (!isWanted && isRead(part)) { isStale = true; return; }
   const opened = all("details[open][id]", part).map((details) => details.id);
   const here = row && part.contains(row) ? row.id : null;
+  const focused = part.contains(document.activeElement) ? finder(document.activeElement, part) : null;
   part.replaceChildren(...fresh.childNodes);
   for (const id of opened) document.getElementById(id)?.setAttribute("open", "");
   if (here !== null) {
@@ -185,6 +186,23 @@ function replace(part, fresh, isWanted) {
     again?.classList.add("here");
   }
   dress(part);
+  focused?.()?.focus({ preventScroll: true });
+}
+
+/** Finds an element again once its part is drawn anew: by its id, its time in a chart, where it
+    leads, or its place among its like. */
+function finder(element, part) {
+  if (element.id) return () => document.getElementById(element.id);
+  const place = (alike, sought) => all(alike, part).indexOf(sought);
+  const chart = element.closest("figure.chart");
+  if (chart && element.dataset.at) {
+    const number = place("figure.chart", chart);
+    return () => all("figure.chart", part)[number]?.querySelector(`.slot[data-at="${element.dataset.at}"]`);
+  }
+  const href = element.getAttribute("href");
+  if (href !== null) return () => all("a[href]", part).find((link) => link.getAttribute("href") === href);
+  const number = place(element.localName, element);
+  return () => all(element.localName, part)[number];
 }
 
 function listen() {
