@@ -33,6 +33,9 @@ const BATCH_MAX: usize = 4_096;
 const GATHER_EACH: Duration = Duration::from_micros(60);
 /// However many are waited for.
 const GATHER_MAX: Duration = Duration::from_millis(4);
+/// Of more than so many only two of three are waited for: the others come while these are committed and
+/// are the next batch. If all were in one, everybody would wait for the disk at the same time.
+const GATHER_ALL: usize = 24;
 /// How long outcomes may wait for an accept to ride with, when all is quiet. The price is a
 /// wider window of re-sending after a crash.
 const OUTCOMES_WAIT: Duration = Duration::from_millis(50);
@@ -247,7 +250,8 @@ type Taken = (Batch, Vec<Reply>);
 /// Waits until a batch is worth committing, and takes it. `None` to end.
 fn next_batch(shared: &Shared, last_accepts: usize) -> Option<Taken> {
     // Whoever was answered just now will be back soon, beside those who wait already.
-    let expected = last_accepts + lock(&shared.queue).replies.len();
+    let present = last_accepts + lock(&shared.queue).replies.len();
+    let expected = present.min(GATHER_ALL.max(present * 2 / 3));
     let gather = (GATHER_EACH * u32::try_from(expected).unwrap_or(u32::MAX)).min(GATHER_MAX);
     let gather_until = (last_accepts >= 2).then(|| Instant::now() + gather);
     let mut outcomes_until = None;
