@@ -100,10 +100,9 @@ impl SealingKeys {
         self
     }
 
-    /// The id of the key that seals; a sealed value with another one is due to be
-    /// sealed again.
-    pub fn current_id(&self) -> KeyId {
-        self.current.id
+    /// Whether a value is sealed with one of the older keys, and so is due to be sealed again.
+    pub fn is_stale(&self, sealed: &[u8]) -> bool {
+        key_id(sealed).is_some_and(|id| self.older.iter().any(|key| key.id == id))
     }
 
     /// Seals with the current key. `nonce` must be random and new each time; `aad`
@@ -189,7 +188,7 @@ mod tests {
         let keys = SealingKeys::new(key(1));
         let sealed = keys.seal(b"whsec_x", b"ten_1/wh_1", &[9; NONCE_BYTES]).unwrap();
         assert_eq!(&**keys.open(&sealed, b"ten_1/wh_1").unwrap(), b"whsec_x");
-        let id = keys.current_id();
+        let id = keys.current.id;
         assert_eq!(key_id(&sealed), Some(id));
         assert_eq!(keys.open(&sealed, b"ten_1/wh_2").unwrap_err(), SealError::Altered { id });
         assert!(!sealed.windows(7).any(|w| w == b"whsec_x"));
@@ -213,7 +212,9 @@ mod tests {
         let sealed = before.seal(b"s", b"", &[9; NONCE_BYTES]).unwrap();
         let rotated = SealingKeys::new(key(2)).with_older(key(1));
         assert_eq!(&**rotated.open(&sealed, b"").unwrap(), b"s");
-        assert_ne!(key_id(&sealed), Some(rotated.current_id()));
+        assert!(rotated.is_stale(&sealed));
+        let anew = rotated.seal(b"s", b"", &[9; NONCE_BYTES]).unwrap();
+        assert!(!rotated.is_stale(&anew) && !rotated.is_stale(b"not a sealed value"));
 
         let error = SealingKeys::new(key(2)).open(&sealed, b"").unwrap_err();
         assert_eq!(error, SealError::MissingKey { id: key(1).id() });

@@ -5,7 +5,7 @@
 
 use postrider_core::id::WebhookKey;
 use postrider_core::webhook::Webhook;
-use postrider_signature::seal::{KeyId, SealingKeys, key_id};
+use postrider_signature::seal::SealingKeys;
 use postrider_store::StoreError;
 
 use super::Engine;
@@ -23,8 +23,8 @@ enum ResealError {
 impl Engine {
     /// Goes through all webhooks once.
     pub(super) async fn seal_anew(self) {
-        let current = self.inner.parts.sealing.current_id();
-        let stale = self.inner.registry.filtered(|webhook| is_stale(webhook, current));
+        let sealing = &self.inner.parts.sealing;
+        let stale = self.inner.registry.filtered(|webhook| is_stale(webhook, sealing));
         let stale: Vec<WebhookKey> = stale.into_iter().map(|live| live.webhook.key).collect();
         if stale.is_empty() {
             return;
@@ -53,7 +53,7 @@ impl Engine {
         let _changing = self.inner.changing.lock().await;
         let sealing = &self.inner.parts.sealing;
         let Some(before) = self.inner.registry.get(key) else { return Ok(()) };
-        if !is_stale(&before.webhook, sealing.current_id()) {
+        if !is_stale(&before.webhook, sealing) {
             return Ok(());
         }
         let mut webhook = sealed_anew(&before.webhook, sealing)?;
@@ -65,11 +65,11 @@ impl Engine {
     }
 }
 
-/// Whether anything of a webhook is sealed with another key than the current one.
-fn is_stale(webhook: &Webhook, current: KeyId) -> bool {
+/// Whether anything of a webhook is sealed with an older key.
+fn is_stale(webhook: &Webhook, keys: &SealingKeys) -> bool {
     let secrets = webhook.secrets.iter().map(|secret| &secret.sealed);
     let headers = webhook.headers.iter().map(|(_, sealed)| sealed);
-    secrets.chain(headers).any(|sealed| key_id(sealed) != Some(current))
+    secrets.chain(headers).any(|sealed| keys.is_stale(sealed))
 }
 
 fn sealed_anew(webhook: &Webhook, keys: &SealingKeys) -> Result<Webhook, UnsealError> {
