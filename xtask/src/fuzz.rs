@@ -163,7 +163,7 @@ fn fuzzer(root: &Path, name: &str, search: &Search) -> anyhow::Result<Child> {
         .arg("-print_final_stats=1");
     if let Some(seed) = search.seed {
         // and without a line for each input that it keeps, which are thousands
-        fuzzer.arg(format!("-seed={seed}")).arg("-verbosity=0");
+        fuzzer.arg(format!("-seed={seed}")).args(["-verbosity=0", "-print_funcs=0"]);
     }
     fuzzer.spawn().context("cargo can't be started")
 }
