@@ -108,6 +108,7 @@ fn as_run_here(commands: &str, server: &str, receiver_port: u16) -> Result<Strin
     let mut adjusted = String::new();
     for line in commands.lines() {
         let line = line
+            .replace("cargo run -- ", "postrider ")
             .replace("cargo run --release -- ", "postrider ")
             .replace("http://127.0.0.1:8080", server)
             .replace("http://localhost:8080", server)
@@ -226,7 +227,7 @@ fn blocks_are_found_and_exempt_ones_are_told_apart() {
 #[test]
 fn only_what_is_the_readers_own_is_adjusted() {
     let here = |commands: &str| as_run_here(commands, "http://127.0.0.1:4711", 4712);
-    assert_eq!(here("cargo run --release -- serve --dev"), Ok(String::new()));
+    assert_eq!(here("cargo run -- serve --dev"), Ok(String::new()));
     let listed = here("cargo run --release -- webhook list --server http://127.0.0.1:8080");
     assert_eq!(listed, Ok("postrider webhook list --server http://127.0.0.1:4711\n".to_owned()));
     let asked = here("curl -H \"Authorization: Bearer KEY\" https://HOST/v1/events # KEY");
