@@ -15,7 +15,12 @@ use crate::records::{Backlog, DueDelivery, DuePage, DueQuery, LaneStart};
 const SCHEDULED: i64 = 0;
 const MANUAL: i64 = 1;
 
-/// The row that stands exactly so.
+pub(super) const INSERT: &str = "INSERT INTO pending VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+/// Only the row that stands exactly so: compare and set.
+pub(super) const DELETE: &str = "DELETE FROM pending WHERE webhook = ?1 AND due = ?2 AND event = ?3 \
+     AND attempts = ?4 AND scheduled = ?5 AND mode = ?6 AND resume IS ?7";
+
+/// The same row.
 const FIND: &str = "SELECT 1 FROM pending WHERE webhook = ?1 AND due = ?2 AND event = ?3 \
      AND attempts = ?4 AND scheduled = ?5 AND mode = ?6 AND resume IS ?7";
 

@@ -6,6 +6,7 @@
 use rusqlite::{CachedStatement, Connection};
 
 use super::failure::Outcome;
+use super::pending;
 use crate::bucket::Bucket;
 
 /// What a batch writes for each event or outcome.
@@ -43,13 +44,8 @@ impl<'a> Statements<'a> {
 
 fn text_of(each: Each) -> String {
     match each {
-        Each::InsertPending => "INSERT INTO pending VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)".to_owned(),
-        // only the row that stands exactly so: compare and set
-        Each::DeletePending => {
-            "DELETE FROM pending WHERE webhook = ?1 AND due = ?2 AND event = ?3 \
-             AND attempts = ?4 AND scheduled = ?5 AND mode = ?6 AND resume IS ?7"
-                .to_owned()
-        }
+        Each::InsertPending => pending::INSERT.to_owned(),
+        Each::DeletePending => pending::DELETE.to_owned(),
         Each::InsertEvent(n) => format!("INSERT OR IGNORE INTO event_{n} VALUES (?1, ?2, ?3)"),
         Each::InsertHistory(n) => format!("INSERT INTO history_{n} VALUES (?1, ?2, ?3, ?4)"),
     }
