@@ -100,6 +100,11 @@ impl SealingKeys {
         self
     }
 
+    /// Whether there is any key that only opens.
+    pub fn has_older(&self) -> bool {
+        !self.older.is_empty()
+    }
+
     /// Whether a value is sealed with one of the older keys, and so is due to be sealed again.
     pub fn is_stale(&self, sealed: &[u8]) -> bool {
         key_id(sealed).is_some_and(|id| self.older.iter().any(|key| key.id == id))

@@ -24,6 +24,9 @@ impl Engine {
     /// Goes through all webhooks once.
     pub(super) async fn seal_anew(self) {
         let sealing = &self.inner.parts.sealing;
+        if !sealing.has_older() {
+            return;
+        }
         let stale = self.inner.registry.filtered(|webhook| is_stale(webhook, sealing));
         let stale: Vec<WebhookKey> = stale.into_iter().map(|live| live.webhook.key).collect();
         if stale.is_empty() {
