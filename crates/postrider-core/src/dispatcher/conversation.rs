@@ -67,7 +67,8 @@ pub struct Ended {
     pub retry_after: Option<RetryAfter>,
     /// For the schedule's jitter, uniform over all of `u64`.
     pub random: u64,
-    /// The webhook leads elsewhere by now than to where the attempt went.
+    /// The webhook leads elsewhere by now than to where the attempt went. Of no interest but where it
+    /// was answered 410.
     pub is_of_former_url: bool,
 }
 

@@ -102,7 +102,9 @@ impl Engine {
             fill_random(&mut random);
         }
         let random = u64::from_le_bytes(random);
-        let is_of_former_url = self.leads_elsewhere(delivery.webhook, &attempt);
+        // only what a 410 means depends on it
+        let is_of_former_url =
+            attempt.result.is_gone() && self.leads_elsewhere(delivery.webhook, &attempt);
         let ended = Ended { attempt, ended_at, retry_after, random, is_of_former_url };
         let ended = Box::new(ended);
         failpoint!(AttemptEnded);
