@@ -184,7 +184,7 @@ impl World {
         let ended = Ended { attempt, ended_at, retry_after, random, is_of_former_url };
         let ended = Box::new(ended);
         if let Some(process) = &mut self.process {
-            process.said_last = Some((delivery.webhook, url));
+            process.said_last = Some(url);
         }
         self.tell(Input::AttemptEnded { delivery, ended });
     }

@@ -48,7 +48,7 @@ pub(crate) struct Process {
     pub(crate) unacknowledged: Vec<Changing>,
     pub(crate) claims: Vec<RetryAsked>,
     /// Which receiver answered last, by its URL.
-    pub(crate) said_last: Option<(WebhookKey, String)>,
+    pub(crate) said_last: Option<String>,
     /// Where receivers were that said they are gone.
     pub(crate) gone: BTreeMap<WebhookKey, String>,
     pub(crate) watch: crate::invariants::Watch,
@@ -251,7 +251,7 @@ impl World {
             }
             Effect::DisableGone { webhook } => {
                 let said = self.process.as_mut().and_then(|process| process.said_last.take());
-                if said.map(|(_, url)| url).as_deref() != self.url_of(webhook) {
+                if said.as_deref() != self.url_of(webhook) {
                     let what =
                         format!("{webhook} is to be disabled for what another receiver said");
                     self.break_off(what);
