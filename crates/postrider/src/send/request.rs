@@ -50,8 +50,8 @@ const REQUEST_BYTES: usize = 2 << 10;
 /// Up to here copying a body costs less than telling the kernel of two pieces.
 const COPIED_BODY_BYTES_MAX: usize = 8 << 10;
 
-/// Headers that frame the request, which are the sender's.
-const OURS: [&str; 4] = ["host", "content-length", "connection", "transfer-encoding"];
+/// Headers that frame the request, which the sender writes itself.
+const FRAMING: [&str; 4] = ["host", "content-length", "connection", "transfer-encoding"];
 
 impl RequestHead {
     /// Begins the head of a `POST` to a target.
@@ -75,7 +75,7 @@ impl RequestHead {
         if !value.iter().copied().all(is_value_byte) {
             return Err(Unwritable::HeaderValue);
         }
-        if !OURS.iter().any(|ours| name.eq_ignore_ascii_case(ours)) {
+        if !FRAMING.iter().any(|framing| name.eq_ignore_ascii_case(framing)) {
             self.line(name, value);
         }
         Ok(())
